@@ -1,0 +1,241 @@
+"""
+Ingest: from a source to Parquet, one file per period, and a manifest.
+
+Incremental: a period is read again only if its bounds, its source, the contract or the project's own reading code
+changed. Crash-safe: files are written beside and renamed, the manifest last; what no manifest names is removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pandas as pd
+
+from ci.contract import MAX_COLUMNS, plain
+from ci.data import rows
+from ci.data.manifest import Manifest, Part, intact, load_manifest
+from ci.data.periods import Period, periods
+from ci.errors import BadInput, StepError
+from ci.files import replacing, sha256, sha256_of
+from ci.report import Result, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from ci.progress import Progress
+    from ci.project import Project
+    from ci.sources import AnyTable
+
+
+class TableReader(Protocol):
+    """A table, wherever it lies; moments are naive, None means unbounded."""
+
+    def schema(self, start: datetime | None, end: datetime | None) -> dict[str, str]:
+        """Return column to type, as delivered."""
+
+    def digest(self, start: datetime | None, end: datetime | None) -> str:
+        """Return a digest of what `read` would see."""
+
+    def read(self, start: datetime | None, end: datetime | None) -> pd.DataFrame:
+        """Return the rows whose time lies in `[start, end)`, or all if the table has no time."""
+
+
+@dataclass
+class _Ingest:
+    project: Project
+    folder: Path
+    open_table: Callable[[AnyTable], TableReader]
+    former: dict[str, Part]
+    readers: dict[tuple[str, str], TableReader] = field(default_factory=dict)
+    read: list[Part] = field(default_factory=list)
+    restated: list[str] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+
+    def part(self, period: Period) -> Part:
+        readers = {name: self._reader(period, name) for name in period.era.tables}
+        source = self._source(period, readers)
+        former = self.former.get(period.name)
+        if former and former.source == source and _bounds(former) == _iso(period) and intact(self.folder, former):
+            return former
+        made = self._read(period, readers, source)
+        if former and former.closed and former.sha256 != made.sha256:
+            self.restated.append(period.name)
+        self.read.append(made)
+        return made
+
+    def _reader(self, period: Period, name: str) -> TableReader:
+        key = (period.era.name, name)
+        if key not in self.readers:
+            self.readers[key] = self.open_table(period.era.tables[name])
+        return self.readers[key]
+
+    def _source(self, period: Period, readers: Mapping[str, TableReader]) -> str:
+        """Digest everything that the rows of a period depend on, apart from its bounds."""
+        return sha256_of(
+            {
+                "tables": {name: reader.digest(*_window(period, name)) for name, reader in readers.items()},
+                "era": period.era.model_dump(mode="json", exclude={"start", "end"}),
+                "code": sha256(self.project.code_file("assemble")),
+                "contract": sha256_of(plain(self.project.contract)),
+            }
+        )
+
+    def _read(self, period: Period, readers: Mapping[str, TableReader], source: str) -> Part:
+        tables = {name: reader.read(*_window(period, name)) for name, reader in readers.items()}
+        frame = self._assembled(period, tables)
+        path = self.folder / f"{period.name}.parquet"
+        with replacing(path) as beside:
+            rows.write_parquet(frame, beside)
+        time = self.project.contract.event_time
+        return Part(
+            period=period.name,
+            era=period.era.name,
+            start=_iso(period)[0],
+            end=_iso(period)[1],
+            closed=period.closed,
+            rows=len(frame),
+            file=path.name,
+            sha256=sha256(path),
+            newest=frame[time].max().isoformat() if time and len(frame) else None,
+            source=source,
+            tables={name: reader.schema(*_window(period, name)) for name, reader in readers.items()},
+        )
+
+    def _assembled(self, period: Period, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        frame = _assemble(self.project, tables)
+        if len(frame.columns) > MAX_COLUMNS:
+            raise BadInput(f"{self.project.name}: {len(frame.columns):,} columns, at most {MAX_COLUMNS:,} are allowed",
+                           hint="name the ones you need under `columns` of the table in params.yaml")  # fmt: skip
+        contract = self.project.contract
+        frame = rows.conformed(frame, contract)
+        if contract.event_time is None:
+            return frame.reset_index(drop=True)
+        frame = _cut(frame, period, contract.event_time)
+        order = [contract.event_time, *[key for key in contract.keys if key in frame and key != contract.event_time]]
+        return frame.sort_values(order, kind="stable", ignore_index=True)
+
+
+def ingest(
+    project: Project, open_table: Callable[[AnyTable], TableReader], folder: Path, progress: Progress
+) -> Result:
+    """
+    Bring `folder` to the project's `as_of`.
+
+    Raises:
+        BadInput: the source or the project's code is wrong, or rows have no event time.
+        Unavailable: a source did not answer.
+    """
+    wanted = periods(project.params.source, project.params.as_of, timeless=project.contract.event_time is None)
+    work = _Ingest(project, folder, open_table, _former(folder))
+    parts = [work.part(period) for period in progress.over(wanted, f"ingest {project.name}")]
+    manifest = Manifest(
+        project=project.name,
+        as_of=project.params.as_of.isoformat(),
+        contract=sha256_of(plain(project.contract)),
+        columns=_columns(folder, parts),
+        parts=parts,
+    )
+    if not manifest.rows:
+        raise BadInput(f"{project.name}: the source has no rows before {manifest.as_of}",
+                       hint="look at as_of, the eras and the event time")  # fmt: skip
+    manifest.save(folder)
+    _tidy(folder, manifest)
+    return _told(manifest, work, folder)
+
+
+def _former(folder: Path) -> dict[str, Part]:
+    try:
+        return {part.period: part for part in load_manifest(folder).parts}
+    except StepError:  # none yet, or one that a former version wrote: everything is read again
+        return {}
+
+
+def _assemble(project: Project, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    code = project.code("assemble")
+    if code is None:
+        if len(tables) > 1:
+            raise BadInput(f"{project.name}: {len(tables)} tables, but source.py has no `assemble` to join them")
+        return next(iter(tables.values()))
+    try:
+        made = code(tables)
+    except KeyError as error:
+        raise BadInput(f"{project.name}: assemble needs {error}, which the source does not have") from error
+    if not isinstance(made, pd.DataFrame):
+        raise BadInput(f"{project.name}: assemble returned {type(made).__name__}, not a DataFrame")
+    return made
+
+
+def _cut(frame: pd.DataFrame, period: Period, time: str) -> pd.DataFrame:
+    if time not in frame:
+        raise BadInput(f"event_time {time}: no such column in the rows", hint=f"columns: {', '.join(map(str, frame.columns[:20]))}")
+    if rows.type_of(frame[time]) != "datetime":
+        raise BadInput(f"event_time {time}: not readable as dates, such as {frame[time].iloc[0]!r}" if len(frame) else f"event_time {time}: empty")
+    missing = int(frame[time].isna().sum())
+    if missing:
+        raise BadInput(f"event_time {time}: missing in {missing:,} of {len(frame):,} rows read for {period.name}")
+    return frame[(frame[time] >= period.start) & (frame[time] < period.end)]
+
+
+def _window(period: Period, table: str) -> tuple[datetime | None, datetime | None]:
+    if period.start is None or period.end is None or period.era.tables[table].time is None:
+        return None, None
+    margin = pd.Timedelta(days=period.era.tables[table].margin_days)
+    return period.start - margin, period.end + margin
+
+
+def _iso(period: Period) -> tuple[str | None, str | None]:
+    return (
+        period.start.isoformat() if period.start else None,
+        period.end.isoformat() if period.end else None,
+    )
+
+
+def _bounds(part: Part) -> tuple[str | None, str | None]:
+    return part.start, part.end
+
+
+def _columns(folder: Path, parts: list[Part]) -> dict[str, str]:
+    """Return the schema of the newest period with rows."""
+    import pyarrow.parquet as pq
+
+    newest = next((part for part in reversed(parts) if part.rows), None)
+    if newest is None:
+        return {}
+    frame = pq.read_schema(folder / newest.file).empty_table().to_pandas()
+    return {str(name): rows.type_of(frame[name]) for name in frame.columns}
+
+
+def _tidy(folder: Path, manifest: Manifest) -> None:
+    named = {part.file for part in manifest.parts} | {"manifest.json"}
+    for path in folder.iterdir():
+        if path.name not in named:
+            path.unlink()
+
+
+def _told(manifest: Manifest, work: _Ingest, folder: Path) -> Result:
+    kept = len(manifest.parts) - len(work.read)
+    read = ", ".join(part.period for part in work.read[:6]) + (" …" if len(work.read) > 6 else "")
+    restated = f"; restated: {', '.join(work.restated)}" if work.restated else ""
+    return Result(
+        f"{manifest.rows:,} rows in {len(manifest.parts)} periods up to {manifest.watermark or manifest.as_of}; "
+        f"read {read or 'nothing new'}{f', kept {kept}' if kept else ''}{restated}",
+        facts={
+            "data version": manifest.version[:12],
+            "as of": manifest.as_of,
+            "rows": manifest.rows,
+            "periods": len(manifest.parts),
+            "read now": len(work.read),
+            "watermark": manifest.watermark,
+        },
+        tables=[
+            Table(
+                "Periods",
+                ("period", "era", "rows", "newest row", "read now", "sha256"),
+                [(p.period, p.era, p.rows, p.newest, p in work.read, p.sha256[:12]) for p in reversed(manifest.parts)],
+            )
+        ],
+        outputs={str(folder / part.file): part.sha256 for part in manifest.parts},
+    )

@@ -1,0 +1,144 @@
+"""Reading and writing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ci.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def said_plainly(path: Path) -> Iterator[None]:
+    """
+    Translate what an operating system says of `path` into one line.
+
+    Raises:
+        Unavailable: the disk is full; a retry after making room helps.
+        BadInput: the path is read-only, missing, or not what it should be.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise Unavailable(f"{path}: no space left on the device", hint="make room and run again") from error
+        raise BadInput(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """
+    Yield a temporary path beside `path`; rename it over `path` if the block succeeds, remove it if not.
+
+    Raises:
+        Unavailable, BadInput: as `said_plainly` says.
+    """
+    with said_plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        beside = Path(name)
+        beside.chmod(0o644)
+        try:
+            yield beside
+            with beside.open("rb") as written:
+                os.fsync(written.fileno())
+            beside.replace(path)
+        finally:
+            with suppress(FileNotFoundError):
+                beside.unlink()
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """
+    Yield an empty folder beside `path`; put it in the place of `path` if the block succeeds.
+
+    Raises:
+        Unavailable, BadInput: as `said_plainly` says.
+    """
+    with said_plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        beside.chmod(0o755)
+        try:
+            yield beside
+            if path.exists():
+                shutil.rmtree(path)
+            beside.rename(path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, beside and then renamed."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data`, beside and then renamed."""
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+def to_json(value: Any) -> str:
+    """Spell a value so that equal values have equal bytes; NaN and infinity are refused."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as `to_json` spells it."""
+    write_text(path, to_json(value))
+
+
+def read_json(path: Path) -> Any:
+    """
+    Read a JSON file.
+
+    Raises:
+        BadInput: the file is missing, unreadable or not JSON.
+    """
+    with said_plainly(path):
+        raw = path.read_bytes()
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise BadInput(f"{path}: not JSON ({error})") from error
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    digest = hashlib.sha256()
+    with said_plainly(path), path.open("rb") as source:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of(value: Any) -> str:
+    """Hex digest of a value as `to_json` spells it."""
+    return hashlib.sha256(to_json(value).encode()).hexdigest()
+
+
+def sha256_of_tree(*roots: Path) -> str:
+    """Hex digest of the names and bytes of all files below `roots`, without caches; a root may be a file."""
+    found = sorted(
+        path
+        for root in roots
+        for path in ([root] if root.is_file() else root.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    return sha256_of([[path.as_posix(), sha256(path)] for path in found])

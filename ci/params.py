@@ -1,0 +1,193 @@
+"""
+Params: YAML in, frozen values out; a mistake becomes one line that names the key.
+
+The models say what may be set, in which range and unit. Nothing else in the house parses a params file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from ci.errors import BadInput
+from ci.files import said_plainly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]  # a Python package, too
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+SHARED = Path("params.yaml")
+
+
+class Model(BaseModel):
+    """Frozen, strict about unknown keys; the base of everything that is read from YAML or JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+M = TypeVar("M", bound=Model)
+
+
+class Remote(Model):
+    """How patient `steps.repro` is with the DVC remote."""
+
+    timeout_s: int = Field(600, ge=1, le=86_400, description="Longest that one pull or push may take, in seconds.")
+    jobs: int = Field(4, ge=1, le=64, description="Parallel transfers.")
+
+
+class Shared(Model):
+    """`params.yaml` at the root: what all projects share."""
+
+    projects: list[ProjectName] = Field(min_length=1, description="Folders below projects/ that dvc.yaml builds.")
+    remote: Remote = Remote()
+
+
+class Split(Model):
+    """How `prepare` cuts rows into train and test."""
+
+    strategy: str = Field("time", pattern="^(time|group|random)$", description="time, group or random.")
+    test_days: int = Field(30, ge=1, le=3650, description="Newest days with known labels, held out (time).")
+    gap_days: int = Field(0, ge=0, le=3650, description="Days left out between train and test (time).")
+    train_days: int | None = Field(None, ge=1, le=36_500, description="Longest history to learn from (time); all if null.")
+    test_share: float = Field(0.2, gt=0, lt=1, description="Share of rows held out (group, random).")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the draw (group, random).")
+
+
+class Drift(Model):
+    """When a feature is said to have drifted, and when that rejects (STATISTICS: three conditions, all of them)."""
+
+    psi: float = Field(0.1, gt=0, description="Population stability index above which a feature may have drifted.")
+    mad: float = Field(3.0, gt=0, description="How many robust deviations above its own past.")
+    reference_periods: int = Field(3, ge=1, le=120, description="Trailing periods to compare with.")
+    target_psi: float = Field(0.25, gt=0, description="Drift of the target above which the data is rejected.")
+    critical: list[str] = Field(default_factory=list, description="Features whose drift rejects.")
+    rejected_share: float = Field(0.3, gt=0, le=1, description="Share of drifted features above which the data is rejected.")
+
+
+class Check(Model):
+    """What `check_data` tolerates beyond the contract itself."""
+
+    max_age_days: float | None = Field(None, gt=0, description="Oldest acceptable newest row, in days before as_of.")
+    min_rows: int = Field(100, ge=1, description="Fewest rows in a closed period.")
+    rows_factor: float = Field(3.0, gt=1, description="A period may differ from the median of its past by this factor.")
+    max_violations: float = Field(0.0, ge=0, lt=1, description="Share of rows that may break a column's contract.")
+    drift: Drift = Drift()
+
+
+class Train(Model):
+    """What the estimator is given; `estimator` is free: the project's own code reads it."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random in training.")
+    estimator: dict[str, Any] = Field(default_factory=dict, description="Passed to the project's `estimator`.")
+    parity_rows: int = Field(2000, ge=10, le=100_000, description="Rows on which ONNX must agree with the estimator.")
+    parity_tolerance: float = Field(1e-5, gt=0, lt=0.1, description="Largest relative difference between the two.")
+
+
+class Evaluate(Model):
+    """How the test set is scored."""
+
+    level: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
+    threshold: float = Field(0.5, gt=0, lt=1, description="Score from which on the answer counts as positive.")
+    metrics: list[str] = Field(default_factory=list, description="Metrics to report; the task's own if empty.")
+    max_slices: int = Field(50, ge=1, le=1000, description="Largest values per slice column; the rest count as other.")
+    min_slice_rows: int = Field(30, ge=2, description="Smaller slices are counted, not judged.")
+    single_feature_share: float = Field(0.9, gt=0, le=1, description="A feature that alone reaches this share leaks.")
+
+
+def load(model: type[M], path: Path, *, section: str | None = None) -> M:
+    """
+    Read one YAML file into a model.
+
+    Raises:
+        BadInput: the file is missing, not YAML, or breaks the model; the message names file, key and fact.
+    """
+    document = read_yaml(path)
+    if section is not None:
+        document = document.get(section, {})
+    return parse(model, document, str(path) if section is None else f"{path}: {section}")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """
+    Read a YAML mapping.
+
+    Raises:
+        BadInput: missing, unreadable, not YAML, or not a mapping.
+    """
+    from ruamel.yaml import YAML, YAMLError
+
+    with said_plainly(path):
+        raw = path.read_bytes()
+    try:
+        document = YAML(typ="safe", pure=True).load(raw.decode("utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: not YAML ({_first_line(error)})") from error
+    if not isinstance(document, dict):
+        raise BadInput(f"{path}: expected keys and values, found {type(document).__name__}")
+    return document
+
+
+def parse(model: type[M], document: Any, where: str) -> M:
+    """
+    Turn a document into a model.
+
+    Raises:
+        BadInput: with the first problem as one line.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise BadInput(f"{where}: {_sentence(model, error.errors()[0])}") from error
+
+
+def shared() -> Shared:
+    """Read the root's params.yaml."""
+    return load(Shared, SHARED)
+
+
+def as_of_date(value: Any) -> date:
+    """Accept a date or its ISO spelling; a YAML date may carry a time that nobody meant."""
+    return value if type(value) is date else date.fromisoformat(str(value)[:10])
+
+
+def _sentence(model: type[BaseModel], problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        known = difflib.get_close_matches(str(problem["loc"][-1]), list(_keys_at(model, problem["loc"][:-1])), n=1)
+        return f"{where}: unknown key" + (f" (did you mean {known[0]}?)" if known else "")
+    if problem["type"] == "missing":
+        return f"{where}: missing"
+    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    found = problem.get("input")
+    shown = "" if isinstance(found, dict | list) or problem["type"] == "value_error" else f", found {found!r:.80}"
+    return f"{where}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> Iterator[str]:
+    """Yield the keys that are known at `location` of a model: what a misspelt one may have meant."""
+    models = {model}
+    for part in location:
+        fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        models = {inner for field in fields for inner in _models_in(field)} or models
+    for found in models:
+        yield from found.model_fields
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and not get_origin(annotation) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in {Union, types.UnionType, Annotated, list, dict, tuple}:
+        for inner in get_args(annotation):
+            yield from _models_in(inner)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

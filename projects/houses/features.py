@@ -1,0 +1,1 @@
+"""Houses: the columns of the contract are the features."""

@@ -1,0 +1,1 @@
+"""Houses in King County: one table, taken as it is."""

@@ -1,0 +1,29 @@
+"""
+Read the source, one period at a time, into Parquet.
+
+Reads   `source` and `as_of` in the project's params, its contract, its source
+Writes  data/<project>/raw/, reports/<project>/ingest.json
+Exits   0 passed, 2 bad input, 5 unavailable
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci import cli
+
+if TYPE_CHECKING:
+    from ci.report import Result
+
+
+@cli.step()
+def main(run: cli.Run) -> Result:
+    """Read new periods from the source into data/<project>/raw/."""
+    from ci.adapters import fetch, tables
+    from ci.data.ingest import ingest
+
+    return ingest(run.project, tables.opener(fetch.cache_folder()), run.project.path("data", "raw"), run.progress)
+
+
+if __name__ == "__main__":
+    main()
