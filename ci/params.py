@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from ci.errors import BadInput
 from ci.files import said_plainly
@@ -100,6 +100,7 @@ class Evaluate(Model):
     max_slices: int = Field(50, ge=1, le=1000, description="Largest values per slice column; the rest count as other.")
     min_slice_rows: int = Field(30, ge=2, description="Smaller slices are counted, not judged.")
     single_feature_share: float = Field(0.9, gt=0, le=1, description="A feature that alone reaches this share leaks.")
+    trusted: list[str] = Field(default_factory=list, description="Features that are strong alone, and rightly so.")
 
 
 def load(model: type[M], path: Path, *, section: str | None = None) -> M:
@@ -153,9 +154,19 @@ def shared() -> Shared:
     return load(Shared, SHARED)
 
 
-def as_of_date(value: Any) -> date:
-    """Accept a date or its ISO spelling; a YAML date may carry a time that nobody meant."""
-    return value if type(value) is date else date.fromisoformat(str(value)[:10])
+def quoted_date(value: Any) -> Any:
+    """
+    Accept a date as text only.
+
+    Raises:
+        ValueError: it was written without quotes, which YAML reads as a date that DVC cannot store.
+    """
+    if isinstance(value, date):
+        raise ValueError(f'write it in quotes, as "{value.isoformat()[:10]}": DVC cannot store a bare date')  # noqa: TRY004
+    return value
+
+
+Day = Annotated[date, BeforeValidator(quoted_date)]
 
 
 def _sentence(model: type[BaseModel], problem: Any) -> str:

@@ -12,16 +12,16 @@ import difflib
 import importlib
 import sys
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from ci.contract import Contract, load_contract
 from ci.errors import BadInput
-from ci.params import Check, Evaluate, Model, Split, Train, as_of_date, load, shared
+from ci.params import Check, Day, Evaluate, Model, Split, Train, load, shared
 from ci.sources import Source
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ ROOT = Path("projects")
 class ProjectParams(Model):
     """`projects/<name>/params.yaml`."""
 
-    as_of: Annotated[date, BeforeValidator(as_of_date)] = Field(
+    as_of: Day = Field(
         description="The build's logical date: rows from before it are known, later ones do not exist yet."
     )
     source: Source
-    check: Check = Check()
-    split: Split = Split()
-    train: Train = Train()
-    evaluate: Evaluate = Evaluate()
+    check: Check  # these four must be there, if only as {}: DVC refuses a stage whose section is missing
+    split: Split
+    train: Train
+    evaluate: Evaluate
     gate: dict[str, Any] = Field(default_factory=dict, description="The policy of `steps.gate`.")
 
 

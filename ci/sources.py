@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003  # pydantic resolves it at run time
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from ci.params import Model, Name, Sha256
+from ci.params import Day, Model, Name, Sha256
 
 Pinned = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+$")]
 Environment = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
@@ -71,8 +70,8 @@ class Era(Model):
     """A stretch of time in which rows come from the same tables."""
 
     name: Name = Field(description="For reports.")
-    start: date | None = Field(None, description="First day, inclusive; needed if there is an event time.")
-    end: date | None = Field(None, description="Last day, exclusive; open if null.")
+    start: Day | None = Field(None, description="First day, inclusive; needed if there is an event time.")
+    end: Day | None = Field(None, description="Last day, exclusive; open if null.")
     tables: dict[Name, AnyTable] = Field(min_length=1, description="What the project's `assemble` gets.")
 
     @model_validator(mode="after")
