@@ -3,19 +3,54 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test lint clean
+.PHONY: help run dev components test quick e2e lint format bench lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(STAMP) ## the main job on real data: train, judge, seal; no Docker needed
+	@$(BIN)/python -m steps.repro
+	@$(BIN)/python -m steps.summary
 
 dev: $(STAMP) ## leave a ready .venv at the root
 
-$(STAMP): requirements.lock ci/setup/uv.lock
-	@PYTHON="$(PYTHON)" sh ci/setup/venv
-	@touch $@
+components: ## install what only some tests need (browser, …); needs root, or says what is missing
+	@sh ci/setup/components
 
-clean: ## remove what a build made; keeps data, models and .venv
+test: $(STAMP) components lint ## everything: style, types, unit, steps, contracts, integration, end to end
+	$(PYTEST) tests -n 2 --dist loadgroup
+
+quick: $(STAMP) ## unit tests alone, in seconds
+	$(PYTEST) tests/unit -q
+
+e2e: $(STAMP) ## the slow stories alone
+	$(PYTEST) tests -m slow
+
+lint: $(STAMP) ## style, types, imports, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: $(STAMP) ## rewrite to the house's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure, side by side with a plain script
+	$(BIN)/python bench/pipeline.py
+
+lock: $(STAMP) ## renew the lock files from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean: ## remove what a build made; keeps data, models, artifacts and .venv
 	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock ci/setup/uv.lock ci/setup/venv
+	@PYTHON="$(PYTHON)" sh ci/setup/venv
+	@touch $@

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +55,8 @@ def follow(
     command: Sequence[str],
     on_line: Callable[[str], None],
     *,
+    silence_s: float | None = None,
+    may_be_silent: Callable[[], bool] = lambda: False,
     extra_environment: Mapping[str, str] | None = None,
 ) -> int:
     """
@@ -60,14 +64,47 @@ def follow(
 
     Raises:
         BadInput: there is no such command.
+        Unavailable: nothing was heard for `silence_s` while `may_be_silent` said no; the command was ended.
     """
     with _started(command, None, extra_environment, merged=True) as process:
+        watch = _Watch(process, silence_s, may_be_silent)
         try:
             for line in process.stdout or ():
+                watch.heard()
                 on_line(line.rstrip("\n"))
-            return process.wait()
+            code = process.wait()
         finally:
+            watch.end()
             _end(process)
+    if watch.ended_it:
+        raise Unavailable(f"{' '.join(command[-3:])[:100]}: silent for {silence_s:g} s")
+    return code
+
+
+class _Watch:
+    """Ends a process that has been silent for too long."""
+
+    def __init__(self, process: subprocess.Popen[str], silence_s: float | None, may_be_silent: Callable[[], bool]) -> None:
+        self.ended_it = False
+        self._process, self._silence_s, self._may_be_silent = process, silence_s, may_be_silent
+        self._last, self._done = time.monotonic(), threading.Event()
+        if silence_s is not None:
+            threading.Thread(target=self._watch, args=(silence_s,), daemon=True).start()
+
+    def heard(self) -> None:
+        self._last = time.monotonic()
+
+    def end(self) -> None:
+        self._done.set()
+
+    def _watch(self, silence_s: float) -> None:
+        while not self._done.wait(min(0.5, silence_s / 2)):
+            if self._may_be_silent():
+                self._last = time.monotonic()
+            elif time.monotonic() - self._last > silence_s:
+                self.ended_it = True
+                _end(self._process)
+                return
 
 
 def _started(

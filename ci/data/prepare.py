@@ -191,7 +191,8 @@ def _by_hash(frame: pd.DataFrame, test_share: float, seed: int) -> rows.Array:
 def _kept(contract: Contract) -> list[str]:
     """Name the columns that later stages read; what is known only afterwards is not among them."""
     extra = [contract.target, *contract.slices, *contract.keys]
-    extra += [name for name in (contract.event_time, contract.cluster, contract.group) if name and name != "day"]
+    cluster = None if contract.cluster == "day" else contract.cluster  # `day` is that of the event time
+    extra += [name for name in (contract.event_time, cluster, contract.group) if name]
     return list(dict.fromkeys([*contract.features, *extra]))
 
 

@@ -1,0 +1,241 @@
+"""
+Reproduce: what `dvc repro` did, stage by stage, and how the run ends.
+
+DVC turns every failure into exit code 255; here a run ends with the verdict of the stage that failed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ci import project
+from ci.errors import Outcome
+from ci.files import read_json
+from ci.report import Check, Found, Result, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_RUNNING = re.compile(r"^Running stage '(?P<stage>[^']+)'")
+_CACHED = re.compile(r"^Stage '(?P<stage>[^']+)' is cached - skipping run")
+_UNCHANGED = re.compile(r"^Stage '(?P<stage>[^']+)' didn't change, skipping")
+_PULLING = re.compile(r"^Pulling data for stage: '(?P<stage>[^']+)'")
+_FAILED = re.compile(r"^ERROR: (?P<why>.*)")
+_FAILED_STAGE = re.compile(r"failed to reproduce '(?P<stage>[^']+)'")
+_NOISE = re.compile(
+    r"^(> |\s+report: |Pulling data|Unable to pull|WARNING: Some of the cache files|md5: |name: |Missing cache|To track"
+    r"|\s*git add|To enable auto|\s*dvc config core.autostage|Use `dvc push`|Updating lock|Generating lock|WARNING: 'data'"
+    r"|Data and pipelines are up to date)"
+)
+_SAVED = re.compile(r"^(Updating lock file|Generating lock file|To track the changes with git)")
+
+
+class Did(StrEnum):
+    """What happened to a stage."""
+
+    RAN = "ran"
+    CACHED = "came from the run cache"
+    UNCHANGED = "skipped, nothing changed"
+    FAILED = "failed"
+
+
+@dataclass
+class Stage:
+    """One stage in one run; `seconds` is wall time."""
+
+    name: str
+    did: Did
+    seconds: float = 0.0
+
+
+@dataclass
+class Log:
+    """Reads DVC's output line by line; `clock` tells seconds."""
+
+    clock: Callable[[], float]
+    stages: list[Stage] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    running: bool = False
+    _since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._since = self.clock()
+
+    def line(self, text: str) -> None:
+        """Take note of one line."""
+        if found := _RUNNING.match(text):
+            self._begin(found["stage"], Did.RAN)
+            self.running = True
+        elif found := _CACHED.match(text):
+            self._begin(found["stage"], Did.CACHED)
+        elif found := _UNCHANGED.match(text):
+            self._begin(found["stage"], Did.UNCHANGED)
+        elif _PULLING.match(text) or _SAVED.match(text):
+            self._close()
+        elif found := _FAILED.match(text):
+            self._close()
+            self.errors.append(found["why"])
+            if (named := _FAILED_STAGE.search(found["why"])) is not None:
+                self._failed(named["stage"])
+
+    def end(self) -> None:
+        """Close the last stage."""
+        self._close()
+
+    @property
+    def failed(self) -> str | None:
+        """The stage that failed, such as `gate@flights`."""
+        return next((stage.name for stage in self.stages if stage.did is Did.FAILED), None)
+
+    def _begin(self, name: str, did: Did) -> None:
+        self._close()
+        self._since = self.clock()
+        self.stages.append(Stage(name, did))
+
+    def _close(self) -> None:
+        if self.stages and not self.stages[-1].seconds:
+            self.stages[-1].seconds = self.clock() - self._since
+        self.running = False
+
+    def _failed(self, name: str) -> None:
+        known = next((stage for stage in self.stages if stage.name == name), None)
+        if known is None:
+            known = Stage(name, Did.FAILED)
+            self.stages.append(known)
+        known.did = Did.FAILED
+
+
+class Dvc(Protocol):
+    """What is needed of DVC."""
+
+    def repro(self, targets: Sequence[str], *, pull: bool, force: bool, dry: bool, on_line: Callable[[str], None]) -> Log:
+        """Reproduce the targets; all if there are none."""
+
+    def push(self, targets: Sequence[str]) -> int:
+        """Push outputs and run cache; return how many files moved."""
+
+    def unpushed(self, targets: Sequence[str]) -> list[str]:
+        """List outputs that dvc.lock names and the remote does not have."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The options of `steps.repro`."""
+
+    projects: tuple[str, ...] = ()
+    only: str = "all"
+    pull: bool = True
+    push: bool = True
+    remote: str | None = None
+    force: bool = False
+    dry_run: bool = False
+    locked: bool = False
+
+
+ONLY = {"data": "prepare", "all": "bundle"}
+REPORTS = Path("reports")
+
+
+def reproduce(dvc: Dvc, wanted: Wanted, say: Callable[[str], None]) -> Result:
+    """
+    Run what changed, push what was made, and say what happened.
+
+    Raises:
+        BadInput: a project is unknown.
+        Unavailable: the remote did not answer.
+    """
+    projects = [project.find(name).name for name in wanted.projects] or project.names()
+    chosen = [f"{ONLY[wanted.only]}@{name}" for name in projects]
+    if wanted.locked:
+        return told(Log(time.monotonic), {}, pushed=None, unpushed=dvc.unpushed(chosen), dry=True)
+    log = dvc.repro(chosen, pull=wanted.pull, force=wanted.force, dry=wanted.dry_run, on_line=_shown(say))
+    reports = {stage.name: _report(stage.name) for stage in log.stages if stage.did in {Did.RAN, Did.FAILED}}
+    pushed = dvc.push(chosen) if wanted.push and not wanted.dry_run and not log.errors else None
+    return told(log, reports, pushed=pushed, unpushed=[], dry=wanted.dry_run)
+
+
+def _shown(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Pass on what people want to see of DVC's output."""
+
+    def show(text: str) -> None:
+        if text.strip() and not _NOISE.match(text):
+            say(text)
+
+    return show
+
+
+def _report(stage: str) -> dict[str, Any]:
+    """Read what the stage's step reported; a step deletes its old report first, so that this one is fresh."""
+    step, _, name = stage.partition("@")
+    path = REPORTS / name / f"{step}.json"
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def told(
+    log: Log, reports: Mapping[str, Mapping[str, Any]], *, pushed: int | None, unpushed: Sequence[str], dry: bool
+) -> Result:
+    """
+    Say how it went; `reports` holds the fresh report of each stage that ran, by stage name.
+
+    `pushed` is None if nothing was to be pushed.
+    """
+    table = Table(
+        "Stages",
+        ("stage", "what happened", "seconds", "it says"),
+        [(s.name, s.did.value, round(s.seconds, 1), reports.get(s.name, {}).get("message", "")) for s in log.stages],
+    )
+    checks = [_stage_check(stage, reports.get(stage.name, {})) for stage in log.stages]
+    counts = {did: sum(stage.did is did for stage in log.stages) for did in Did}
+    facts = {did.value: count for did, count in counts.items() if count} | ({"files pushed": pushed} if pushed is not None else {})
+    if log.failed or log.errors:
+        return _failure(log, reports, checks, facts, table)
+    if unpushed:
+        message = f"{len(unpushed)} outputs of dvc.lock are not in the remote: {', '.join(unpushed[:5])}"
+        return Result(message, Outcome.BAD_INPUT, "somebody forgot `dvc push`, or pushed elsewhere", checks, facts, [table])
+    verb = "would run" if dry else "ran"
+    message = ", ".join(
+        part
+        for count, part in (
+            (counts[Did.RAN], f"{counts[Did.RAN]} stages {verb}"),
+            (counts[Did.CACHED], f"{counts[Did.CACHED]} came from the run cache"),
+            (counts[Did.UNCHANGED], f"{counts[Did.UNCHANGED]} were up to date"),
+        )
+        if count
+    )
+    return Result(message or "nothing to do", checks=checks, facts=facts, tables=[table])
+
+
+def _stage_check(stage: Stage, report: Mapping[str, Any]) -> Check:
+    outcome = Found.REJECTED if stage.did is Did.FAILED else Found.PASSED
+    return Check(stage.name, outcome, f"{stage.did.value}. {report.get('message', '')}".strip())
+
+
+def _failure(
+    log: Log, reports: Mapping[str, Mapping[str, Any]], checks: list[Check], facts: dict[str, Any], table: Table
+) -> Result:
+    report = reports.get(log.failed or "", {})
+    outcome = Outcome(report["outcome"]) if "outcome" in report else _outcome_of(log.errors)
+    why = str(report.get("message") or (log.errors[-1] if log.errors else "no reason given"))
+    message = f"{log.failed}: {why}" if log.failed else why
+    hint = str(report.get("hint") or "") or _hint(log.errors)
+    return Result(message, outcome if outcome is not Outcome.PASSED else Outcome.CRASHED, hint, checks, facts, [table])
+
+
+def _outcome_of(errors: Sequence[str]) -> Outcome:
+    """Judge by DVC's own words where no stage got to speak."""
+    text = " ".join(errors).lower()
+    if any(word in text for word in ("lock", "remote", "unable to connect", "connection", "timed out", "checksum", "corrupted")):
+        return Outcome.UNAVAILABLE
+    return Outcome.BAD_INPUT
+
+
+def _hint(errors: Sequence[str]) -> str:
+    text = " ".join(errors)
+    if "missing from" in text and "params" in text.lower():
+        return "write the section, if only as {}"
+    return "run `dvc repro -v` to see what DVC did" if text else ""
