@@ -113,8 +113,11 @@ class Log:
 class Dvc(Protocol):
     """What is needed of DVC."""
 
-    def repro(self, targets: Sequence[str], *, pull: bool, force: bool, dry: bool, on_line: Callable[[str], None]) -> Log:
-        """Reproduce the targets; all if there are none."""
+    def repro(self, targets: Sequence[str], *, pull: bool, force: bool, on_line: Callable[[str], None]) -> Log:
+        """Reproduce the targets and what they depend on."""
+
+    def changed(self, targets: Sequence[str]) -> list[str]:
+        """List the stages, upstream of the targets and themselves, whose inputs or outputs changed."""
 
     def push(self, targets: Sequence[str]) -> int:
         """Push outputs and run cache; return how many files moved."""
@@ -137,6 +140,7 @@ class Wanted:
     locked: bool = False
 
 
+STAGES = ("ingest", "check_data", "prepare", "train", "evaluate", "bundle")
 ONLY = {"data": "prepare", "all": "bundle"}
 REPORTS = Path("reports")
 
@@ -153,10 +157,22 @@ def reproduce(dvc: Dvc, wanted: Wanted, say: Callable[[str], None]) -> Result:
     chosen = [f"{ONLY[wanted.only]}@{name}" for name in projects]
     if wanted.locked:
         return told(Log(time.monotonic), {}, pushed=None, unpushed=dvc.unpushed(chosen), dry=True)
-    log = dvc.repro(chosen, pull=wanted.pull, force=wanted.force, dry=wanted.dry_run, on_line=_shown(say))
+    if wanted.dry_run:
+        return told(_forecast(dvc.changed(chosen), projects, ONLY[wanted.only]), {}, pushed=None, unpushed=[], dry=True)
+    log = dvc.repro(chosen, pull=wanted.pull, force=wanted.force, on_line=_shown(say))
     reports = {stage.name: _report(stage.name) for stage in log.stages if stage.did in {Did.RAN, Did.FAILED}}
-    pushed = dvc.push(chosen) if wanted.push and not wanted.dry_run and not log.errors else None
-    return told(log, reports, pushed=pushed, unpushed=[], dry=wanted.dry_run)
+    pushed = dvc.push(chosen) if wanted.push and not log.errors else None
+    return told(log, reports, pushed=pushed, unpushed=[], dry=False)
+
+
+def _forecast(changed: Sequence[str], projects: Sequence[str], last: str) -> Log:
+    """Say what would run: from the first changed stage of a project on, everything may."""
+    log = Log(time.monotonic)
+    for name in projects:
+        stages = [f"{stage}@{name}" for stage in STAGES[: STAGES.index(last) + 1]]
+        first = next((place for place, stage in enumerate(stages) if stage in changed), len(stages))
+        log.stages += [Stage(stage, Did.RAN if place >= first else Did.UNCHANGED) for place, stage in enumerate(stages)]
+    return log
 
 
 def _shown(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -176,6 +192,9 @@ def _report(stage: str) -> dict[str, Any]:
     return dict(read_json(path)) if path.exists() else {}
 
 
+_DRY = {Did.RAN: "would run, unless the run cache has it", Did.UNCHANGED: "would be skipped"}
+
+
 def told(
     log: Log, reports: Mapping[str, Mapping[str, Any]], *, pushed: int | None, unpushed: Sequence[str], dry: bool
 ) -> Result:
@@ -187,11 +206,11 @@ def told(
     table = Table(
         "Stages",
         ("stage", "what happened", "seconds", "it says"),
-        [(s.name, s.did.value, round(s.seconds, 1), reports.get(s.name, {}).get("message", "")) for s in log.stages],
+        [(s.name, _DRY.get(s.did, s.did.value) if dry else s.did.value, round(s.seconds, 1), reports.get(s.name, {}).get("message", "")) for s in log.stages],
     )
-    checks = [_stage_check(stage, reports.get(stage.name, {})) for stage in log.stages]
+    checks = [] if dry else [_stage_check(stage, reports.get(stage.name, {})) for stage in log.stages]
     counts = {did: sum(stage.did is did for stage in log.stages) for did in Did}
-    facts = {did.value: count for did, count in counts.items() if count} | ({"files pushed": pushed} if pushed is not None else {})
+    facts = {did.value: count for did, count in counts.items() if count and not dry} | ({"files pushed": pushed} if pushed is not None else {})
     if log.failed or log.errors:
         return _failure(log, reports, checks, facts, table)
     if unpushed:

@@ -41,7 +41,7 @@ class DvcCommand:
         self._settings = settings
         self._remote = ["--remote", remote] if remote else []
 
-    def repro(self, targets: Sequence[str], *, pull: bool, force: bool, dry: bool, on_line: Callable[[str], None]) -> Log:
+    def repro(self, targets: Sequence[str], *, pull: bool, force: bool, on_line: Callable[[str], None]) -> Log:
         """
         Reproduce; lines go to `on_line` as they come.
 
@@ -49,7 +49,7 @@ class DvcCommand:
             Unavailable: DVC was silent for `timeout_s` outside of a stage: the remote does not answer.
         """
         log = Log(time.monotonic)
-        flags = [flag for flag, wanted in (("--pull", pull), ("--force", force), ("--dry", dry)) if wanted]
+        flags = [flag for flag, wanted in (("--pull", pull), ("--force", force)) if wanted]
 
         def line(text: str) -> None:
             log.line(text)
@@ -78,7 +78,7 @@ class DvcCommand:
         if _PUSHED.exists() and read_json(_PUSHED) == state:
             return 0
         jobs = ["--jobs", str(self._settings.jobs)]
-        done = self._ask("push", "--run-cache", *jobs, *self._remote, *targets)
+        done = self._ask("push", "--run-cache", "--with-deps", *jobs, *self._remote, *targets)
         if done.code:
             raise Unavailable(f"dvc push: {_why(done)}", hint="nothing is lost: the cache has it; run again")
         missing = self.unpushed(targets)
@@ -88,6 +88,18 @@ class DvcCommand:
         found = re.search(r"(\d+) files? pushed", done.out)
         return int(found.group(1)) if found else 0
 
+    def changed(self, targets: Sequence[str]) -> list[str]:
+        """
+        List the stages whose inputs or outputs changed.
+
+        Raises:
+            BadInput: DVC cannot say, because dvc.yaml or a params file is wrong.
+        """
+        done = self._ask("status", "--with-deps", "--json", *targets)
+        if done.code:
+            raise BadInput(f"dvc status: {_why(done)}")
+        return sorted(json.loads(done.out[done.out.index("{") :] if "{" in done.out else "{}"))
+
     def unpushed(self, targets: Sequence[str]) -> list[str]:
         """
         List outputs that dvc.lock names and the remote lacks.
@@ -95,7 +107,7 @@ class DvcCommand:
         Raises:
             Unavailable: the remote did not answer.
         """
-        done = self._ask("status", "--cloud", "--json", *self._remote, *targets)
+        done = self._ask("status", "--cloud", "--with-deps", "--json", *self._remote, *targets)
         if done.code:
             raise Unavailable(f"dvc status --cloud: {_why(done)}")
         found = json.loads(done.out[done.out.index("{") :] if "{" in done.out else "{}")

@@ -114,13 +114,23 @@ def joined(features: FeatureGraph, estimator: onnx.ModelProto, contract: Contrac
         model.ir_version = min(model.ir_version, 10)
     outputs = [item.name for item in features.model.graph.output]
     inputs = [item.name for item in estimator.graph.input]
-    wanted = dict(zip((f"estimator_{name}" for name in features.kinds), outputs, strict=True))
-    model = compose.merge_models(features.model, estimator, io_map=[(wanted[name], name) for name in inputs])
+    # By place: skl2onnx keeps the order of its inputs, but spells `Größe (cm)` as `Größe__cm_`.
+    model = compose.merge_models(features.model, estimator, io_map=list(zip(outputs, inputs, strict=True)))
     _shape_answer(model, contract)
+    _settle_opsets(model)
     model.graph.name = "slipway"
     model.producer_name, model.producer_version, model.doc_string = "slipway", "", ""
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _settle_opsets(model: onnx.ModelProto) -> None:
+    """List each domain once, in order: skl2onnx iterates over a set, and equal models would differ by hash seed."""
+    from onnx import helper
+
+    versions = {item.domain: item.version for item in model.opset_import}
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, versions[domain]) for domain in sorted(versions))
 
 
 def _arguments(contract: Contract) -> tuple[dict[str, Any], dict[str, Any]]:
