@@ -144,6 +144,8 @@ class Contract(Model):
             raise ValueError(f"target: a {self.task} task cannot predict a {target.type}")
         if self.task is Task.BINARY and target.type is Type.STRING and self.positive is None:
             raise ValueError("positive: missing; a binary target of strings needs the value that counts as true")
+        if self.positive is not None and (self.task is not Task.BINARY or target.type is not Type.STRING):
+            raise ValueError("positive: only a binary target of strings has one; of others, 1 or true counts as true")
 
     @property
     def features(self) -> dict[str, Column]:

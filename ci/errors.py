@@ -52,8 +52,12 @@ class Unavailable(StepError):  # noqa: N818
     outcome = Outcome.UNAVAILABLE
 
 
-class Interrupted(StepError):  # noqa: N818
-    """A person or the scheduler stopped the step; nothing half-written was left behind."""
+class Interrupted(BaseException):
+    """
+    A person or the scheduler stopped the step; nothing half-written was left behind.
+
+    No Exception, so that nothing on its way takes it for a failure of its own and turns it into another end.
+    """
 
     def __init__(self, signal_number: int) -> None:
         """Remember the signal, because the shell's convention is to exit with 128 plus its number."""

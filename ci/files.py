@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,13 @@ def said_plainly(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise Unavailable(f"{path}: no space left on the device", hint="make room and run again") from error
-        raise BadInput(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise BadInput(f"{_named(error, path)}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _named(error: OSError, path: Path) -> Path | str:
+    """Name the file that the system names, unless it is a temporary one that nobody has heard of."""
+    known = isinstance(error.filename, str) and f".{path.name}." not in error.filename
+    return error.filename if known else path
 
 
 @contextmanager
@@ -53,8 +60,7 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.chmod(0o644)
         try:
             yield beside
-            with beside.open("rb") as written:
-                os.fsync(written.fileno())
+            _flush(beside)
             beside.replace(path)
         finally:
             with suppress(FileNotFoundError):
@@ -75,17 +81,62 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         beside.chmod(0o755)
         try:
             yield beside
-            if path.exists():
-                shutil.rmtree(path)
-            beside.rename(path)
+            for written in beside.rglob("*"):
+                _flush(written)
+            _take_the_place(beside, path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
 
+def _flush(path: Path) -> None:
+    """Bring a file to the disk: a rename that survives a power cut must not outlive the bytes."""
+    if path.is_file():
+        with path.open("rb") as written:
+            os.fsync(written.fileno())
+
+
+def _take_the_place(beside: Path, path: Path) -> None:
+    """Rename over a folder; the former one steps aside first, so that nobody sees it half removed."""
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        if path.exists():
+            path.replace(aside)
+        beside.rename(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def held(path: Path, what: str) -> Iterator[None]:
+    """
+    Hold a lock file while the block runs; the system lets go of it however the process ends.
+
+    Raises:
+        Unavailable: another process holds it; the message names it.
+        BadInput: the file cannot be written.
+    """
+    with ExitStack() as stack:
+        with said_plainly(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.open("a+", encoding="utf-8"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip()
+            raise Unavailable(f"{what}: another process works on it{f' ({holder})' if holder else ''}",
+                              hint="wait for it, or use a clone of your own") from error  # fmt: skip
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+        lock.truncate(0)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, beside and then renamed."""
+    """Write `text` as UTF-8, beside and then renamed; half a character, as file names may hold, is spelled out."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -123,7 +123,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: missing, unreadable, not YAML, or not a mapping.
     """
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     with said_plainly(path):
         raw = path.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,7 +34,7 @@ class Progress:
 
     def over(self, items: Sequence[T] | Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
         """Yield the items and show how far it is."""
-        count = total if total is not None else len(items) if hasattr(items, "__len__") else 0
+        count = total if total is not None else len(items) if isinstance(items, Sized) else 0
         for done, item in enumerate(items):
             self._show(label, done, count)
             yield item

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from ci.contract import Contract, load_contract
 from ci.errors import BadInput
+from ci.gate.policy import Policy
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load, shared
 from ci.sources import Source
 
@@ -43,7 +44,7 @@ class ProjectParams(Model):
     split: Split
     train: Train
     evaluate: Evaluate
-    gate: dict[str, Any] = Field(default_factory=dict, description="The policy of `steps.gate`.")
+    gate: Policy = Field(Policy(), description="The policy of `steps.gate`.")
 
 
 class Code(Protocol):

@@ -90,7 +90,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """A result, and the run that led to it; times are UTC in ISO 8601."""
+    """A result, and the run that led to it; times are UTC in ISO 8601, `exit_code` only where a signal set it."""
 
     step: str
     project: str | None
@@ -100,19 +100,20 @@ class StepReport:
     params_digest: str | None = None
     git_commit: str | None = None
     build: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as docs/reference/report.md describes it."""
         result = asdict(self.result)
         pictures = [{"file": picture.path.name, "caption": picture.caption} for picture in self.result.pictures]
-        return finite(
+        document: dict[str, Any] = finite(
             {
                 "schema_version": SCHEMA_VERSION,
                 "step": self.step,
                 "project": self.project,
                 **result,
                 "outcome": self.result.outcome.value,
-                "exit_code": self.result.outcome.exit_code,
+                "exit_code": self.result.outcome.exit_code if self.exit_code is None else self.exit_code,
                 "pictures": pictures,
                 "params_digest": self.params_digest,
                 "git_commit": self.git_commit,
@@ -121,6 +122,7 @@ class StepReport:
                 "finished": self.finished,
             }
         )
+        return document
 
 
 def worst(checks: Iterable[Check]) -> Outcome:

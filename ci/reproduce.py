@@ -206,16 +206,28 @@ def told(
     table = Table(
         "Stages",
         ("stage", "what happened", "seconds", "it says"),
-        [(s.name, _DRY.get(s.did, s.did.value) if dry else s.did.value, round(s.seconds, 1), reports.get(s.name, {}).get("message", "")) for s in log.stages],
+        [
+            (
+                s.name,
+                _DRY.get(s.did, s.did.value) if dry else s.did.value,
+                round(s.seconds, 1),
+                reports.get(s.name, {}).get("message", ""),
+            )
+            for s in log.stages
+        ],
     )
     checks = [] if dry else [_stage_check(stage, reports.get(stage.name, {})) for stage in log.stages]
     counts = {did: sum(stage.did is did for stage in log.stages) for did in Did}
-    facts = {did.value: count for did, count in counts.items() if count and not dry} | ({"files pushed": pushed} if pushed is not None else {})
+    facts = {did.value: count for did, count in counts.items() if count and not dry} | (
+        {"files pushed": pushed} if pushed is not None else {}
+    )
     if log.failed or log.errors:
         return _failure(log, reports, checks, facts, table)
     if unpushed:
         message = f"{len(unpushed)} outputs of dvc.lock are not in the remote: {', '.join(unpushed[:5])}"
-        return Result(message, Outcome.BAD_INPUT, "somebody forgot `dvc push`, or pushed elsewhere", checks, facts, [table])
+        return Result(
+            message, Outcome.BAD_INPUT, "somebody forgot `dvc push`, or pushed elsewhere", checks, facts, [table]
+        )
     verb = "would run" if dry else "ran"
     message = ", ".join(
         part
@@ -248,7 +260,10 @@ def _failure(
 def _outcome_of(errors: Sequence[str]) -> Outcome:
     """Judge by DVC's own words where no stage got to speak."""
     text = " ".join(errors).lower()
-    if any(word in text for word in ("lock", "remote", "unable to connect", "connection", "timed out", "checksum", "corrupted")):
+    if any(
+        word in text
+        for word in ("lock", "remote", "unable to connect", "connection", "timed out", "checksum", "corrupted")
+    ):
         return Outcome.UNAVAILABLE
     return Outcome.BAD_INPUT
 

@@ -16,7 +16,13 @@ class Table(Model):
     """What all kinds of table have in common."""
 
     time: str | None = Field(None, description="Column to read periods by; the whole table is read if null.")
-    margin_days: int = Field(1, ge=0, le=366, description="Days to read beyond a period, for joins and time zones.")
+    margin_days: int | None = Field(
+        None,
+        ge=0,
+        le=366,
+        description="Days to read beyond a period, for joins and time zones; by itself 1, or 0 if rows are taken as "
+        "they are and `time` is their event time.",
+    )
     columns: list[str] | None = Field(None, min_length=1, description="Columns to read; all if null.")
 
 

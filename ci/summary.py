@@ -86,12 +86,21 @@ def summary(projects: Sequence[Project]) -> Result:
     ]
     first = projects[0].name
     lines = [(what, how.format(first=first)) for what, how in _NEXT]
-    pictures = [Picture(path, f"{item.project.name}: predicted against observed") for item in built if (path := _curve(item)).is_file()]
+    pictures = [
+        Picture(path, f"{item.project.name}: predicted against observed")
+        for item in built
+        if (path := _curve(item)).is_file()
+    ]
     return Result(
-        f"{len(built)} bundles: " + "; ".join(f"{item.project.name} {item.digest[:12]}, {item.metrics(1)}" for item in built),
+        f"{len(built)} bundles: "
+        + "; ".join(f"{item.project.name} {item.digest[:12]}, {item.metrics(1)}" for item in built),
         facts={f"artifacts/{item.project.name}": item.digest[:12] for item in built},
         tables=[
-            Table("Bundles", ("project", "digest", "data version", "as of", "rows", "metrics, 95 % intervals", "gate"), rows),
+            Table(
+                "Bundles",
+                ("project", "digest", "data version", "as of", "rows", "metrics, 95 % intervals", "gate"),
+                rows,
+            ),
             Table("What next", ("to", "type, or open"), lines),
         ],
         pictures=pictures[:2],
@@ -109,5 +118,9 @@ def in_terminal(result: Result) -> str:
     for table in result.tables:
         shown = [[str(value) for value in row] for row in (table.columns, *table.rows)]
         widths = [max(len(row[place]) for row in shown) for place in range(len(table.columns))]
-        lines += ["", table.title, *("  " + "  ".join(f"{v:<{w}}" for v, w in zip(row, widths, strict=True)).rstrip() for row in shown)]
+        lines += [
+            "",
+            table.title,
+            *("  " + "  ".join(f"{v:<{w}}" for v, w in zip(row, widths, strict=True)).rstrip() for row in shown),
+        ]
     return "\n".join([*lines, ""])

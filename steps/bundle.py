@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.report import Result
 
 
-@cli.step()
+@cli.step(alone=True)
 def main(run: cli.Run) -> Result:
     """Check the exported graph against its estimator and seal the bundle."""
     from ci.model.bundle import Parts, bundle

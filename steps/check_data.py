@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.report import Result
 
 
-@cli.step()
+@cli.step(alone=True)
 def main(run: cli.Run) -> Result:
     """Check the data against its contract, its history and its schedule; exit 3 if nobody should train on it."""
     from ci.data.check import check

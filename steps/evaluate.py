@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.report import Result
 
 
-@cli.step()
+@cli.step(alone=True)
 def main(run: cli.Run) -> Result:
     """Measure the model, with intervals and by slice; exit 3 if a feature leaks the answer."""
     from ci.model.evaluate import evaluate

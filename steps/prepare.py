@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.report import Result
 
 
-@cli.step()
+@cli.step(alone=True)
 def main(run: cli.Run) -> Result:
     """Cut the rows into train and test, and look for leaks."""
     from ci.data.prepare import prepare

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.report import Result
 
 
-@cli.step()
+@cli.step(alone=True)
 def main(run: cli.Run) -> Result:
     """Fit the project's estimator and export it as an ONNX graph."""
     from ci.model.train import train

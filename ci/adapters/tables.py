@@ -17,7 +17,7 @@ from ci.adapters import fetch
 from ci.contract import MAX_COLUMNS
 from ci.errors import BadInput, Unavailable
 from ci.files import replacing, said_plainly, sha256, sha256_of
-from ci.sources import AnyTable, FileTable, HttpTable, PackageTable, SqlTable, Tabular
+from ci.sources import AnyTable, FileTable, HttpTable, SqlTable, Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class FilesReader:
         import pandas as pd
         import pyarrow as pa
 
-        found = []
+        found: list[pd.DataFrame] = []
         for path in self._overlapping(start, end) or self.files[:1]:
             try:
                 rows = self._datasets[path].to_table(columns=self.table.columns, filter=self._filter(path, start, end))

@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ci.data import drift, evolution, rows
 from ci.data.manifest import load_manifest, read_part
-from ci.data.values import Values, target_checks
+from ci.data.values import Target, Values
 from ci.errors import Outcome
 from ci.files import write_json
 from ci.report import Check, Found, Result, Table, deciding, finite, worst
@@ -24,9 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import pandas as pd
+
     from ci.data.manifest import Manifest
     from ci.progress import Progress
     from ci.project import Project
+
+_RECENT = 12
 
 
 def check(project: Project, raw: Path, target: Path, progress: Progress) -> Result:
@@ -38,20 +41,22 @@ def check(project: Project, raw: Path, target: Path, progress: Progress) -> Resu
     """
     manifest = load_manifest(raw)
     values = Values(project.contract, project.params.check.max_violations)
-    profile, keys, targets = drift.Profile(project.contract), _Keys(project), []
+    profile, target_values = drift.Profile(project.contract), Target(project.contract)
+    repeats = [_Repeats(names, manifest.rows) for names in _unique(project)]
     for part in progress.over(manifest.parts, f"check {project.name}"):
         frame = read_part(raw, part)
         values.add(part.period, frame)
         profile.add(part.period, frame)
-        keys.add(frame)
+        for item in repeats:
+            item.add(frame)
         if project.contract.target in frame:
-            targets.append(frame[project.contract.target])
+            target_values.add(frame[project.contract.target])
     findings = [*_findings(profile, project)]
     checks = [
         *evolution.schema_checks(manifest.parts, project.contract),
         *values.checks(),
-        *(target_checks(pd.concat(targets), project.contract) if targets else ()),
-        *keys.checks(),
+        *target_values.checks(),
+        *(check for item in repeats for check in item.checks()),
         *_volume(project, manifest),
         *_freshness(project, manifest),
         *evolution.category_checks(manifest.parts[-1].period, findings, project.contract),
@@ -63,40 +68,52 @@ def check(project: Project, raw: Path, target: Path, progress: Progress) -> Resu
     return result
 
 
-class _Keys:
+def _unique(project: Project) -> Iterator[list[str]]:
+    """Yield the groups of columns whose values together may appear only once."""
+    if project.contract.keys:
+        yield list(project.contract.keys)
+    yield from ([name] for name, column in project.contract.columns.items() if column.unique)
+
+
+class _Repeats:
     """Counts keys that appear twice, over all periods, by 64-bit hashes: 8 bytes a row."""
 
-    def __init__(self, project: Project) -> None:
-        self._names = project.contract.keys
-        self._hashes: list[rows.Array] = []
+    def __init__(self, names: list[str], n_rows: int) -> None:
+        self._names, self._hashes, self._filled = names, np.empty(n_rows, dtype=np.uint64), 0
 
     def add(self, frame: pd.DataFrame) -> None:
-        if self._names and set(self._names) <= set(frame.columns):
-            self._hashes.append(rows.row_hashes(frame[self._names]))
+        if set(self._names) <= set(frame.columns):
+            known = frame[self._names].dropna() if len(self._names) == 1 else frame[self._names]
+            found = rows.row_hashes(known)
+            self._hashes[self._filled : self._filled + len(found)] = found
+            self._filled += len(found)
 
     def checks(self) -> Iterator[Check]:
-        if not self._hashes:
+        if not self._filled:
             return
-        together = np.concatenate(self._hashes)
-        n = len(together)
-        together.sort()
-        twice = int((together[1:] == together[:-1]).sum())
-        message = f"{twice:,} rows repeat the key {', '.join(self._names)}" if twice else "each key once"
-        yield Check("keys", Found.REJECTED if twice else Found.PASSED, message, twice, 0, n=n)
+        found, names = self._hashes[: self._filled], ", ".join(self._names)
+        found.sort()
+        twice = int((found[1:] == found[:-1]).sum())
+        message = f"{twice:,} rows repeat {names} of another row" if twice else f"no two rows have the same {names}"
+        yield Check(f"unique {names}", Found.REJECTED if twice else Found.PASSED, message, twice, 0, n=self._filled)
 
 
 def _volume(project: Project, manifest: Manifest) -> Iterator[Check]:
     newest, settings = manifest.parts[-1], project.params.check
-    past = [part.rows for part in manifest.parts[:-1] if part.closed][-12:]
+    for part in manifest.parts[:-1]:
+        if not part.rows:
+            yield Check(f"rows {part.period}", Found.WARNED, f"{part.period} has no rows", 0, settings.min_rows)
+    name = f"rows {newest.period}"
     if not newest.closed:
-        yield Check(f"rows {newest.period}", Found.SKIPPED, "the period is still open", newest.rows)
+        yield Check(name, Found.SKIPPED, f"{newest.period} is still open: {newest.rows:,} rows so far", newest.rows)
         return
+    past = [part.rows for part in manifest.parts[:-1] if part.closed][-_RECENT:]
     usual = float(np.median(past)) if past else None
     low = max(settings.min_rows, usual / settings.rows_factor if usual else 0)
-    high = usual * settings.rows_factor if usual else float("inf")
-    message = f"{newest.rows:,} rows" + (f", usually {usual:,.0f}" if usual else "")
-    outcome = Found.PASSED if low <= newest.rows <= high else Found.REJECTED
-    yield Check(f"rows {newest.period}", outcome, message, newest.rows, low if newest.rows < low else high)
+    high = usual * settings.rows_factor if usual else None
+    message = f"{newest.period} has {newest.rows:,} rows" + (f", usual are {usual:,.0f}" if usual else "")
+    few, many = newest.rows < low, high is not None and newest.rows > high
+    yield Check(name, Found.REJECTED if few or many else Found.PASSED, message, newest.rows, high if many else low)
 
 
 def _freshness(project: Project, manifest: Manifest) -> Iterator[Check]:
@@ -104,9 +121,13 @@ def _freshness(project: Project, manifest: Manifest) -> Iterator[Check]:
         return
     age = (project.as_of - datetime.fromisoformat(manifest.watermark)).total_seconds() / 86_400
     limit = project.params.check.max_age_days
-    message = f"the newest row is {age:.2f} days older than as_of {manifest.as_of}"
-    outcome = Found.SKIPPED if limit is None else Found.PASSED if age <= limit else Found.REJECTED
-    yield Check("freshness", outcome, message, round(age, 3), limit)
+    message = f"the newest row is {age:.1f} days older than as_of {manifest.as_of}"
+    if limit is None:
+        yield Check("freshness", Found.SKIPPED, f"{message}; check.max_age_days sets no limit", round(age, 3))
+        return
+    late = age > limit
+    message += f", at most {limit:g} are allowed" if late else ""
+    yield Check("freshness", Found.REJECTED if late else Found.PASSED, message, round(age, 3), limit)
 
 
 def _findings(profile: drift.Profile, project: Project) -> Iterator[drift.Finding]:
@@ -118,27 +139,46 @@ def _findings(profile: drift.Profile, project: Project) -> Iterator[drift.Findin
 
 
 def _drift(project: Project, period: str, findings: Sequence[drift.Finding]) -> Iterator[Check]:
-    settings, target = project.params.check.drift, project.contract.target
+    contract = project.contract
     for item in findings:
-        if not item.drifted:
-            continue
-        serious = item.name in settings.critical or (item.name == target and item.psi > settings.target_psi)
-        name = f"drift {item.name}"
-        agreed = project.contract.agreed(period, name)
-        outcome = Found.REJECTED if serious and item.settled and not agreed else Found.WARNED
-        message = f"PSI {item.psi:.2f} where {item.limit:.2f} is usual" + (
-            f"; {item.season_psi:.2f} against the same season" if item.season_psi is not None else ""
-        )
-        extra = {"season_psi": item.season_psi, "period": period, "change": name}
-        yield Check(name, outcome, message, item.psi, item.limit, extra=extra)
-    features = [item for item in findings if item.name != target]
-    drifted = [item for item in features if item.drifted]
-    share = len(drifted) / len(features) if features else 0.0
-    many = share > settings.rejected_share and all(item.settled for item in drifted)
-    message = f"{len(drifted)} of {len(features)} features drifted" if features else "one period has no past to drift from"
-    outcome = Found.REJECTED if many and not project.contract.agreed(period, "drift") else Found.PASSED
+        if item.drifted:
+            name = f"drift {item.name}"
+            serious = _is_serious(project, item) and not contract.agreed(period, name)
+            extra = {"season_psi": item.season_psi, "period": period, "change": name}
+            yield Check(
+                name,
+                Found.REJECTED if serious else Found.WARNED,
+                _moved(item, period),
+                item.psi,
+                item.limit,
+                extra=extra,
+            )
+    yield from _drift_together(project, period, [item for item in findings if item.name != contract.target])
+
+
+def _is_serious(project: Project, item: drift.Finding) -> bool:
+    settings = project.params.check.drift
+    critical = item.name in settings.critical
+    return item.settled and (critical or (item.name == project.contract.target and item.psi > settings.target_psi))
+
+
+def _moved(item: drift.Finding, period: str) -> str:
+    season = f"; against the same season a year before {item.season_psi:.2f}" if item.season_psi is not None else ""
+    early = "" if item.settled else "; too little history to reject on"
+    return f"{item.name} in {period} is not what it was: PSI {item.psi:.2f}, ordinary is up to {item.limit:.2f}{season}{early}"
+
+
+def _drift_together(project: Project, period: str, features: Sequence[drift.Finding]) -> Iterator[Check]:
+    limit, drifted = project.params.check.drift.rejected_share, [item for item in features if item.drifted]
+    if not features:
+        yield Check("drift", Found.SKIPPED, "one period has no past to drift from")
+        return
+    share = len(drifted) / len(features)
+    many = share > limit and all(item.settled for item in drifted) and not project.contract.agreed(period, "drift")
+    which = f": {', '.join(item.name for item in drifted)}" if drifted else ""
+    message = f"{len(drifted)} of {len(features)} features drifted in {period}{which}"
     extra = {"period": period, "change": "drift"}
-    yield Check("drift", outcome, message, share, settings.rejected_share, extra=extra)
+    yield Check("drift", Found.REJECTED if many else Found.PASSED, message, share, limit, extra=extra)
 
 
 def _told(
@@ -148,21 +188,18 @@ def _told(
     findings: Sequence[drift.Finding],
     profile: drift.Profile,
 ) -> Result:
-    first, patch = deciding(checks), evolution.patch(checks, project.contract)
-    outcome = worst(checks)
-    rejected = sum(item.outcome is Found.REJECTED for item in checks)
-    if outcome is Outcome.PASSED:
-        warned = sum(item.outcome is Found.WARNED for item in checks)
-        message = f"{manifest.rows:,} rows keep the contract" + (f"; {warned} warnings" if warned else "")
-    else:
-        message = f"{first.name}: {first.message}" if first else ""
-        message += f" (and {rejected - 1} more)" if rejected > 1 else ""
-    tables = [_sizes(findings)] if findings else []
-    tables += [Table("To accept these changes, add to contract.yaml", ("",), [(line,) for line in patch.splitlines()])] if patch else []
+    outcome, accept = worst(checks), list(evolution.patch(checks, project.contract))
+    rejected = outcome is Outcome.REJECTED
+    tables = (
+        [Table("To accept what changed, add to contract.yaml", ("lines",), [(line,) for line in accept])]
+        if accept
+        else []
+    )
+    tables += [_sizes(findings)] if findings else []
     return Result(
-        message,
+        _message(manifest, checks),
         outcome,
-        hint=f"tell {project.contract.owner}; nothing trains on this version" if outcome is Outcome.REJECTED else "",
+        hint=_hint(project, accept=bool(accept)) if rejected else "",
         checks=checks,
         facts={
             "data version": manifest.version[:12],
@@ -173,8 +210,22 @@ def _told(
         },
         tables=tables,
         inputs={"data version": manifest.version},
-        data={"contract_patch": patch, "counts": profile.counts if outcome is not Outcome.PASSED else {}},
+        data={"contract_patch": "\n".join(accept), "counts": profile.counts if rejected else {}},
     )
+
+
+def _message(manifest: Manifest, checks: Sequence[Check]) -> str:
+    first, rejected = deciding(checks), sum(item.outcome is Found.REJECTED for item in checks)
+    if first and rejected:
+        return first.message + (f" (and {rejected - 1} more)" if rejected > 1 else "")
+    warned = sum(item.outcome is Found.WARNED for item in checks)
+    warnings = f"; {warned} warning{'s' if warned > 1 else ''}" if warned else ""
+    return f"{manifest.rows:,} rows keep the contract{warnings}"
+
+
+def _hint(project: Project, *, accept: bool) -> str:
+    way_out = "; if the change is meant, accept it in contract.yaml, the report has the lines" if accept else ""
+    return f"nothing trains on this data version; tell {project.contract.owner}{way_out}"
 
 
 def _sizes(findings: Sequence[drift.Finding]) -> Table:

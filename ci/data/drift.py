@@ -88,16 +88,21 @@ class Profile:
         known = series.dropna()
         if column.type in {Type.STRING, Type.BOOLEAN}:
             found = known.astype(str).value_counts()
-            return missing + Counter(dict(found.head(_MAX_VALUES).items()))
+            return missing + Counter({str(value): int(n) for value, n in found.head(_MAX_VALUES).items()})
         try:
             values = known.to_numpy(dtype="float64")
         except (ValueError, TypeError):  # a retyped column: the contract check has said so
             return missing
         if name not in self._edges and len(values):
-            inner = np.linspace(0, 1, GRID + 1)[1:-1]
-            self._edges[name] = np.unique(np.quantile(values[np.isfinite(values)], inner, method="inverted_cdf"))
+            self._edges[name] = _grid(values[np.isfinite(values)])
         bins = np.searchsorted(self._edges.get(name, np.empty(0)), values, side="left")
         return missing + Counter({f"{code:03d}": int(n) for code, n in enumerate(np.bincount(bins)) if n})
+
+
+def _grid(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if not len(values):
+        return np.empty(0)
+    return np.unique(np.quantile(values, np.linspace(0, 1, GRID + 1)[1:-1], method="inverted_cdf"))
 
 
 def psi(reference: Counts, current: Counts, *, numeric: bool) -> tuple[float, int]:
@@ -131,10 +136,11 @@ def find(counts: Mapping[str, Counter[str]], name: str, settings: Drift, *, nume
         return None
     values = [_against_trailing(counts, periods, i, settings, numeric=numeric) for i in range(1, len(periods))]
     (value, floor), past = values[-1], [psi_value for psi_value, _ in values[:-1]]
-    usual = float(np.median(past) + settings.mad * 1.4826 * np.median(np.abs(past - np.median(past)))) if past else None
+    usual = _usual(past, settings.mad) if past else None
     season = _season(counts, periods, numeric=numeric)
     limit = max(settings.psi, floor, usual or 0.0)
     current, before = counts[periods[-1]], _total(counts, periods[:-1])
+    new = [] if numeric else sorted(set(current) - set(before) - {MISSING})
     return Finding(
         name=name,
         psi=value,
@@ -142,12 +148,18 @@ def find(counts: Mapping[str, Counter[str]], name: str, settings: Drift, *, nume
         floor=floor,
         past=usual,
         season_psi=season[0] if season else None,
-        new=[] if numeric else sorted(set(current) - set(before) - {MISSING}),
+        new=new,
         gone=[] if numeric else _gone(_total(counts, periods[-1 - settings.reference_periods : -1]), current),
-        new_share=0.0 if numeric else sum(current[v] for v in set(current) - set(before)) / max(sum(current.values()), 1),
+        new_share=sum(current[value] for value in new) / max(sum(current.values()), 1),
         history=len(past),
         drifted=value > limit and (season is None or season[0] > max(settings.psi, season[1])),
     )
+
+
+def _usual(past: Sequence[float], deviations: float) -> float:
+    """Return the median of the past plus robust deviations: 1.4826·MAD is σ where the past is normal."""
+    median = float(np.median(past))
+    return median + deviations * 1.4826 * float(np.median(np.abs(np.array(past) - median)))
 
 
 def _against_trailing(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.report import Check, Found
@@ -15,21 +18,31 @@ if TYPE_CHECKING:
     from ci.data.manifest import Part
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """`key` is what an owner accepts, `sentence` what people read."""
+
+    key: str
+    sentence: str
+    harmless: bool = False
+
+
 def schema_checks(parts: Sequence[Part], contract: Contract) -> Iterator[Check]:
     """Compare the tables of each period with those of the period before."""
     changes = [
-        (later.period, change, harmless)
-        for earlier, later in zip(parts, parts[1:], strict=False)
+        (later.period, change)
+        for earlier, later in itertools.pairwise(parts)
         for table in later.tables
-        for change, harmless in _changes(table, earlier.tables.get(table, {}), later.tables[table])
+        for change in _changes(table, earlier.tables.get(table, {}), later.tables[table])
     ]
-    for period, change, harmless in changes:
-        agreed = contract.agreed(period, change)
-        outcome = Found.WARNED if harmless else Found.PASSED if agreed else Found.REJECTED
-        message = f"{change} in {period}" + (", accepted by the owner" if agreed else "")
-        yield Check(f"schema {change.split(':')[0]}", outcome, message, extra={"period": period, "change": change})
+    for period, change in changes:
+        agreed = contract.agreed(period, change.key)
+        outcome = Found.WARNED if change.harmless else Found.PASSED if agreed else Found.REJECTED
+        message = f"{change.sentence} since {period}" + ("; its owner has accepted it" if agreed else "")
+        extra = {"period": period, "change": change.key}
+        yield Check(f"schema {change.key.split(':')[0]}", outcome, message, extra=extra)
     if not changes:
-        yield Check("schema", Found.PASSED, "delivered as before", n=len(parts))
+        yield Check("schema", Found.PASSED, "every period was delivered with the same columns and types", n=len(parts))
 
 
 def category_checks(period: str, findings: Sequence[Finding], contract: Contract) -> Iterator[Check]:
@@ -38,41 +51,55 @@ def category_checks(period: str, findings: Sequence[Finding], contract: Contract
         for kind, values in (("new", finding.new), ("gone", finding.gone)):
             if values:
                 change = f"{finding.name}: {kind} {_listed(values)}"
-                share = f", {finding.new_share:.1%} of its rows" if kind == "new" else ""
-                agreed = contract.agreed(period, change)
-                outcome = Found.PASSED if agreed else Found.WARNED
-                message = f"{len(values)} {kind} in {period}: {_listed(values)}{share}"
+                outcome = Found.PASSED if contract.agreed(period, change) else Found.WARNED
                 extra = {"period": period, "change": change, "values": list(values), "column": finding.name}
+                message = _sentence(finding, kind, values, period)
                 yield Check(f"values {finding.name} {kind}", outcome, message, len(values), extra=extra)
 
 
-def patch(checks: Sequence[Check], contract: Contract) -> str:
-    """Write the lines for contract.yaml with which an owner accepts what was rejected or is new; '' if nothing."""
-    lines = []
-    for check in checks:
-        if check.outcome is Found.REJECTED and "change" in check.extra:
-            lines.append(f'  - {{period: "{check.extra["period"]}", change: "{check.extra["change"]}", because: …}}')
-    accepted = ["accepted:", *lines] if lines else []
+def patch(checks: Sequence[Check], contract: Contract) -> Iterator[str]:
+    """Write the lines for contract.yaml with which an owner accepts what was rejected, and declares what is new."""
+    rejected = [item.extra for item in checks if item.outcome is Found.REJECTED and "change" in item.extra]
+    if rejected:
+        yield "accepted:"
+        for extra in rejected:
+            yield f"  - {{period: {to_line(extra['period'])}, change: {to_line(extra['change'])}, because: …}}"
     for check in checks:
         column = contract.columns.get(str(check.extra.get("column")))
         if column and column.categories and check.name.endswith(" new"):
-            more = ", ".join([*column.categories, *check.extra["values"]])
-            accepted += ["columns:", f"  {check.extra['column']}: categories: [{more}]"]
-    return "\n".join(accepted)
+            unknown = [value for value in check.extra["values"] if value not in column.categories]
+            if unknown:
+                yield f"# columns: {check.extra['column']}: categories: add {', '.join(map(to_line, unknown))}"
 
 
-def _changes(table: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
+def to_line(text: str) -> str:
+    """Quote a text as YAML reads it, whatever is in it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _sentence(finding: Finding, kind: str, values: Sequence[str], period: str) -> str:
+    if kind == "new":
+        are = "is" if len(values) == 1 else "are"
+        return f"{finding.name}: {_listed(values)} {are} new in {period} ({finding.new_share:.1%} of its rows)"
+    return f"{finding.name}: {_listed(values)} no longer appear{'s' if len(values) == 1 else ''} in {period}"
+
+
+def _changes(table: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[_Change]:
     if not before or not after:
         return
     gone, new = [name for name in before if name not in after], [name for name in after if name not in before]
     for name in gone:
         near = difflib.get_close_matches(name, [n for n in new if after[n] == before[name]], n=1)
-        yield f"{table}.{name}: dropped" + (f" (renamed to {near[0]}?)" if near else ""), False
+        maybe = f" (is it called {near[0]} now?)" if near else ""
+        yield _Change(f"{table}.{name}: dropped", f"{table}.{name} is no longer delivered{maybe}")
     for name in new:
-        yield f"{table}.{name}: new column ({after[name]})", True
+        yield _Change(
+            f"{table}.{name}: new column", f"{table}.{name} ({after[name]}) is delivered, too,", harmless=True
+        )
     for name in before:
         if name in after and before[name] != after[name]:
-            yield f"{table}.{name}: {before[name]} → {after[name]}", False
+            key = f"{table}.{name}: {before[name]} → {after[name]}"
+            yield _Change(key, f"{table}.{name} was {before[name]} and is {after[name]}")
 
 
 def _listed(values: Sequence[str], most: int = 12) -> str:

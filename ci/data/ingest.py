@@ -8,7 +8,7 @@ changed. Crash-safe: files are written beside and renamed, the manifest last; wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
@@ -19,11 +19,12 @@ from ci.data.manifest import Manifest, Part, intact, load_manifest
 from ci.data.periods import Period, periods
 from ci.errors import BadInput, StepError
 from ci.files import replacing, sha256, sha256_of
-from ci.report import Result, Table
+from ci.report import Check, Found, Result, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from ci.progress import Progress
     from ci.project import Project
@@ -51,8 +52,7 @@ class _Ingest:
     former: dict[str, Part]
     readers: dict[tuple[str, str], TableReader] = field(default_factory=dict)
     read: list[Part] = field(default_factory=list)
-    restated: list[str] = field(default_factory=list)
-    columns: dict[str, str] = field(default_factory=dict)
+    restated: list[tuple[Part, Part]] = field(default_factory=list)
 
     def part(self, period: Period) -> Part:
         readers = {name: self._reader(period, name) for name in period.era.tables}
@@ -62,7 +62,7 @@ class _Ingest:
             return former
         made = self._read(period, readers, source)
         if former and former.closed and former.sha256 != made.sha256:
-            self.restated.append(period.name)
+            self.restated.append((former, made))
         self.read.append(made)
         return made
 
@@ -76,15 +76,39 @@ class _Ingest:
         """Digest everything that the rows of a period depend on, apart from its bounds."""
         return sha256_of(
             {
-                "tables": {name: reader.digest(*_window(period, name)) for name, reader in readers.items()},
+                "tables": {name: reader.digest(*self._window(period, name)) for name, reader in readers.items()},
                 "era": period.era.model_dump(mode="json", exclude={"start", "end"}),
                 "code": sha256(self.project.code_file("assemble")),
                 "contract": sha256_of(plain(self.project.contract)),
+                "as_of": self._as_of(period),
             }
         )
 
+    def _window(self, period: Period, name: str) -> tuple[datetime | None, datetime | None]:
+        """Say which moments of a table the rows of a period may come from."""
+        table = period.era.tables[name]
+        if period.start is None or period.end is None or table.time is None:
+            return None, None
+        margin = timedelta(days=self._margin_days(table))
+        return period.start - margin, period.end + margin
+
+    def _margin_days(self, table: AnyTable) -> int:
+        """Rows that are taken as they are keep the time by which they are read: neighbours are no business of theirs."""
+        as_it_is = table.time == self.project.contract.event_time and self.project.code("assemble") is None
+        return (0 if as_it_is else 1) if table.margin_days is None else table.margin_days
+
+    def _whole(self, period: Period) -> bool:
+        """Say whether exactly the period was read, so that every row must lie in it."""
+        tables = period.era.tables.values()
+        return all(table.time is not None and not self._margin_days(table) for table in tables)
+
+    def _as_of(self, period: Period) -> str | None:
+        """Without periods, only the build's logical date says that a database may hold something new."""
+        timeless = period.start is None and any(table.kind == "sql" for table in period.era.tables.values())
+        return self.project.params.as_of.isoformat() if timeless else None
+
     def _read(self, period: Period, readers: Mapping[str, TableReader], source: str) -> Part:
-        tables = {name: reader.read(*_window(period, name)) for name, reader in readers.items()}
+        tables = {name: reader.read(*self._window(period, name)) for name, reader in readers.items()}
         frame = self._assembled(period, tables)
         path = self.folder / f"{period.name}.parquet"
         with replacing(path) as beside:
@@ -101,7 +125,7 @@ class _Ingest:
             sha256=sha256(path),
             newest=frame[time].max().isoformat() if time and len(frame) else None,
             source=source,
-            tables={name: reader.schema(*_window(period, name)) for name, reader in readers.items()},
+            tables={name: reader.schema(*self._window(period, name)) for name, reader in readers.items()},
         )
 
     def _assembled(self, period: Period, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -113,14 +137,12 @@ class _Ingest:
         frame = rows.conformed(frame, contract)
         if contract.event_time is None:
             return frame.reset_index(drop=True)
-        frame = _cut(frame, period, contract.event_time)
+        frame = _cut(frame, period, contract.event_time, whole=self._whole(period))
         order = [contract.event_time, *[key for key in contract.keys if key in frame and key != contract.event_time]]
         return frame.sort_values(order, kind="stable", ignore_index=True)
 
 
-def ingest(
-    project: Project, open_table: Callable[[AnyTable], TableReader], folder: Path, progress: Progress
-) -> Result:
+def ingest(project: Project, open_table: Callable[[AnyTable], TableReader], folder: Path, progress: Progress) -> Result:
     """
     Bring `folder` to the project's `as_of`.
 
@@ -159,31 +181,37 @@ def _assemble(project: Project, tables: dict[str, pd.DataFrame]) -> pd.DataFrame
         if len(tables) > 1:
             raise BadInput(f"{project.name}: {len(tables)} tables, but source.py has no `assemble` to join them")
         return next(iter(tables.values()))
+    file = project.code_file("assemble")
     try:
         made = code(tables)
     except KeyError as error:
-        raise BadInput(f"{project.name}: assemble needs {error}, which the source does not have") from error
+        raise BadInput(f"{file}: assemble needs {error}, which the source does not have") from error
+    except StepError:
+        raise
+    except Exception as error:
+        raise BadInput(f"{file}: assemble failed ({type(error).__name__}: {error})", hint="-v shows where") from error
     if not isinstance(made, pd.DataFrame):
-        raise BadInput(f"{project.name}: assemble returned {type(made).__name__}, not a DataFrame")
+        raise BadInput(f"{file}: assemble returned {type(made).__name__}, not a DataFrame")
     return made
 
 
-def _cut(frame: pd.DataFrame, period: Period, time: str) -> pd.DataFrame:
+def _cut(frame: pd.DataFrame, period: Period, time: str, *, whole: bool) -> pd.DataFrame:
     if time not in frame:
-        raise BadInput(f"event_time {time}: no such column in the rows", hint=f"columns: {', '.join(map(str, frame.columns[:20]))}")
+        raise BadInput(f"event_time {time}: no such column in the rows",
+                       hint=f"columns: {', '.join(map(str, frame.columns[:20]))}")  # fmt: skip
+    if not len(frame):
+        return frame
     if rows.type_of(frame[time]) != "datetime":
-        raise BadInput(f"event_time {time}: not readable as dates, such as {frame[time].iloc[0]!r}" if len(frame) else f"event_time {time}: empty")
+        raise BadInput(f"event_time {time}: not readable as dates, such as {frame[time].iloc[0]!r}",
+                       hint="write them as ISO 8601, such as 2013-07-01 or 2013-07-01T05:15:00")  # fmt: skip
     missing = int(frame[time].isna().sum())
     if missing:
         raise BadInput(f"event_time {time}: missing in {missing:,} of {len(frame):,} rows read for {period.name}")
-    return frame[(frame[time] >= period.start) & (frame[time] < period.end)]
-
-
-def _window(period: Period, table: str) -> tuple[datetime | None, datetime | None]:
-    if period.start is None or period.end is None or period.era.tables[table].time is None:
-        return None, None
-    margin = pd.Timedelta(days=period.era.tables[table].margin_days)
-    return period.start - margin, period.end + margin
+    inside = (frame[time] >= period.start) & (frame[time] < period.end)
+    if whole and not inside.all():
+        raise BadInput(f"event_time {time}: {int((~inside).sum()):,} rows move out of {period.name} once in UTC",
+                       hint="set margin_days: 1 on the table")  # fmt: skip
+    return frame[inside]
 
 
 def _iso(period: Period) -> tuple[str | None, str | None]:
@@ -211,17 +239,18 @@ def _columns(folder: Path, parts: list[Part]) -> dict[str, str]:
 def _tidy(folder: Path, manifest: Manifest) -> None:
     named = {part.file for part in manifest.parts} | {"manifest.json"}
     for path in folder.iterdir():
-        if path.name not in named:
+        if path.name not in named and path.is_file():
             path.unlink()
 
 
 def _told(manifest: Manifest, work: _Ingest, folder: Path) -> Result:
     kept = len(manifest.parts) - len(work.read)
     read = ", ".join(part.period for part in work.read[:6]) + (" …" if len(work.read) > 6 else "")
-    restated = f"; restated: {', '.join(work.restated)}" if work.restated else ""
+    restated = f"; restated: {', '.join(made.period for _, made in work.restated)}" if work.restated else ""
     return Result(
         f"{manifest.rows:,} rows in {len(manifest.parts)} periods up to {manifest.watermark or manifest.as_of}; "
         f"read {read or 'nothing new'}{f', kept {kept}' if kept else ''}{restated}",
+        checks=[_restatement(former, made) for former, made in work.restated],
         facts={
             "data version": manifest.version[:12],
             "as of": manifest.as_of,
@@ -239,3 +268,11 @@ def _told(manifest: Manifest, work: _Ingest, folder: Path) -> Result:
         ],
         outputs={str(folder / part.file): part.sha256 for part in manifest.parts},
     )
+
+
+def _restatement(former: Part, made: Part) -> Check:
+    """Tell that a period which was taken as whole reads differently now: late rows, other values, other code."""
+    more = made.rows - former.rows
+    what = f"{abs(more):,} rows {'more' if more > 0 else 'fewer'}" if more else "as many rows, other values"
+    extra = {"former": former.sha256, "now": made.sha256}
+    return Check(f"restated {made.period}", Found.WARNED, f"reads differently now: {what}", more, 0, extra=extra)

@@ -6,7 +6,6 @@ It is a pure function of params, contract and source, so that the same commit gi
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -16,6 +15,8 @@ from ci.files import read_json, sha256, sha256_of, write_json
 from ci.params import Model, Sha256, parse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 NAME = "manifest.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -36,13 +37,22 @@ def periods(source: Source, as_of: date, *, timeless: bool) -> list[Period]:
     List the periods that are known at `as_of`, oldest first; the last one ends at `as_of` at the latest.
 
     Raises:
-        BadInput: an era has no start though rows have an event time, or nothing is known yet.
+        BadInput: an era has no start though rows have an event time, nothing is known yet, or two eras would share
+            a period.
     """
     if timeless:
-        return [Period(ALL, era, None, None) for era in source.eras]
+        if len(source.eras) > 1:
+            raise BadInput("source.eras: more than one needs an `event_time` in the contract to tell them apart")
+        return [Period(ALL, source.eras[0], None, None)]
     found = [period for era in source.eras for period in _of_era(era, source.period, as_of)]
     if not found:
         raise BadInput(f"as_of {as_of}: no period has begun by then", hint="move as_of forward in the project's params")
+    for earlier, later in itertools.pairwise(found):
+        if earlier.name == later.name:
+            raise BadInput(
+                f"source.eras: {earlier.era.name} and {later.era.name} share the {source.period} {later.name}",
+                hint="let the later one start where a period does, or choose a shorter `period`",
+            )
     return found
 
 

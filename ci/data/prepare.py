@@ -85,7 +85,11 @@ class _Split:
             sides = _by_time(frame[contract.event_time], self.cut)
             self._drop("in the gap, before the history, or too young for a label", int((sides == "").sum()))
             return sides
-        names = [contract.group] if settings.strategy == "group" and contract.group else contract.keys or list(contract.features)
+        names = (
+            [contract.group]
+            if settings.strategy == "group" and contract.group
+            else contract.keys or list(contract.features)
+        )
         return _by_hash(frame[names], settings.test_share, settings.seed)
 
 
@@ -214,7 +218,8 @@ def _leak_checks(split: _Split) -> Iterator[Check]:
     message = f"{twice:,} test rows ({share:.1%}) have the features of a training row"
     yield Check("rows on both sides", Found.WARNED if twice else Found.PASSED, message, share, 0.0, n=len(test))
     if split.project.contract.group:
-        both = len(np.intersect1d(*(np.concatenate(split.groups[name]) for name in (TRAIN, TEST))))
+        learned, judged = (np.concatenate(split.groups[name]) for name in (TRAIN, TEST))
+        both = len(np.intersect1d(learned, judged))
         outcome = Found.REJECTED if both else Found.PASSED
         yield Check("groups on both sides", outcome, f"{both:,} values of {split.project.contract.group}", both, 0)
     yield from _single_features(split)
@@ -230,7 +235,9 @@ def _single_features(split: _Split) -> Iterator[Check]:
     alone = single_feature_scores(sample, split.project.contract)
     for name, score in alone.items():
         if score > _LEAK_AUC:
-            message = f"alone it tells {split.project.contract.target} with a score of {score:.3f}: known only afterwards?"
+            message = (
+                f"alone it tells {split.project.contract.target} with a score of {score:.3f}: known only afterwards?"
+            )
             yield Check(f"leak {name}", Found.REJECTED, message, score, _LEAK_AUC, n=len(sample))
     best = max(alone, key=lambda name: alone[name])
     yield Check("leak", Found.PASSED, f"the strongest single feature is {best}", alone[best], _LEAK_AUC, n=len(sample))
@@ -274,7 +281,9 @@ def _bin_means(bins: rows.Array, target: rows.Array, fit: rows.Array) -> rows.Ar
     return means
 
 
-def _told(project: Project, manifest: Manifest, split: _Split, checks: list[Check], target: Path, beside: Path) -> Result:
+def _told(
+    project: Project, manifest: Manifest, split: _Split, checks: list[Check], target: Path, beside: Path
+) -> Result:
     first, outcome = deciding(checks), worst(checks)
     counts = {name.split(".")[0]: count for name, count in split.counts.items()}
     cut = {name: moment.isoformat() for name, moment in vars(split.cut).items() if moment}

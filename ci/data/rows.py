@@ -24,7 +24,7 @@ def conformed(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     What could not be cast is for `check_data` to reject, with samples, not for a reader to guess at. Undeclared
     columns follow in the order in which they came.
     """
-    declared = {name: _cast(frame[name], column) for name, column in contract.columns.items() if name in frame}
+    declared = {name: cast(frame[name], column) for name, column in contract.columns.items() if name in frame}
     others = {name: frame[name] for name in frame.columns if name not in declared}
     return pd.DataFrame({**declared, **others}, index=frame.index)
 
@@ -60,9 +60,7 @@ def row_hashes(frame: pd.DataFrame) -> Array:
 
 
 def labels(target: pd.Series[Any], contract: Contract) -> Array:
-    """
-    Turn the target into what metrics want, `(n_rows,)`: 0/1, class codes in sorted order, or float64.
-    """
+    """Turn the target into what metrics want, `(n_rows,)`: 0/1, class codes in sorted order, or float64."""
     if contract.task is Task.BINARY:
         true = target == contract.positive if contract.positive is not None else target.astype(bool)
         return true.to_numpy(dtype=np.int8)
@@ -76,10 +74,11 @@ def labels(target: pd.Series[Any], contract: Contract) -> Array:
 def classes(target: pd.Series[Any], contract: Contract) -> list[str]:
     """Return the classes of a multiclass target, sorted as text."""
     declared = contract.columns[contract.target].categories
-    return sorted(declared if declared else {str(value) for value in target.dropna().unique()})
+    return sorted(declared or {str(value) for value in target.dropna().unique()})
 
 
-def _cast(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+def cast(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """Cast a column to its declared type; return it as it is where that would lose something."""
     try:
         return _CASTS[column.type](series)
     except (ValueError, TypeError, OverflowError):
@@ -99,15 +98,15 @@ def _integer(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _boolean(series: pd.Series[Any]) -> pd.Series[Any]:
-    if type_of(series) == Type.INTEGER and set(series.dropna().unique()) <= {0, 1}:
+    if type_of(series) in {Type.INTEGER, Type.NUMBER} and set(series.dropna().unique()) <= {0, 1}:
         return series.astype("boolean" if series.isna().any() else "bool")
-    if type_of(series) != Type.BOOLEAN and not (series.dropna().map(type) == bool).all():
+    if type_of(series) != Type.BOOLEAN and not series.dropna().map(lambda value: isinstance(value, bool)).all():
         raise TypeError
     return series.astype("boolean" if series.isna().any() else "bool")
 
 
 def _string(series: pd.Series[Any]) -> pd.Series[Any]:
-    if type_of(series) == Type.INTEGER:  # codes such as a postcode
+    if type_of(series) in {Type.INTEGER, Type.NUMBER}:  # codes such as a postcode; gaps make them floats
         return series.astype("Int64").astype("string").astype("str")
     if type_of(series) != Type.STRING:
         raise TypeError
@@ -115,10 +114,24 @@ def _string(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _datetime(series: pd.Series[Any]) -> pd.Series[Any]:
-    moments = pd.to_datetime(series, format="ISO8601" if type_of(series) == Type.STRING else None)
+    if type_of(series) not in {Type.STRING, Type.DATETIME}:  # 20240131 is not a count of nanoseconds
+        raise TypeError
+    moments = _moments(series)
     if moments.dt.tz is not None:
         moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
-    return moments.dt.as_unit("us")
+    made: pd.Series[Any] = moments.dt.as_unit("us")
+    return made
+
+
+def _moments(series: pd.Series[Any]) -> pd.Series[Any]:
+    if type_of(series) != Type.STRING:
+        return pd.to_datetime(series)
+    try:
+        return pd.to_datetime(series, format="ISO8601")
+    except ValueError as error:
+        if "Mixed timezones" not in str(error):
+            raise
+        return pd.to_datetime(series, format="ISO8601", utc=True)  # a summer and a winter offset
 
 
 _CASTS = {

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ci.contract import Role, Type
+from ci.contract import Role, Task, Type
 from ci.data import rows
 from ci.report import Check, Found
+from ci.templating import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ci.contract import Column, Contract
 
 MAX_SAMPLES = 20
+_SHOWN = 5
+_MANY = 1000
+_PANDERA = {"not_nullable": "not missing"}
+_WORDS = {"finite": "is infinite", "known category": "is none of its categories", "not missing": "is missing"}
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Values:
     absent: dict[str, list[str]] = field(default_factory=dict)
     retyped: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     undeclared: dict[str, str] = field(default_factory=dict)
+    schemas: dict[tuple[str, ...], DataFrameSchema] = field(default_factory=dict)
 
     def add(self, period: str, frame: pd.DataFrame) -> None:
         """Look at the rows of one period."""
@@ -56,14 +62,12 @@ class Values:
         """Yield what was found: one check per broken rule, or one for all if none is."""
         yield from self._schema_checks()
         for (name, rule), periods in self.broken.items():
-            count = sum(periods.values())
-            share = count / self.n_rows
+            share = sum(periods.values()) / self.n_rows
             tolerated = share <= self.max_violations
-            shown = ", ".join(self.samples[name, rule][:5])
             yield Check(
                 f"contract {name} {rule}",
                 Found.WARNED if tolerated else Found.REJECTED,
-                f"{count:,} of {self.n_rows:,} rows break it, first in {next(iter(periods))}; such as {shown}",
+                self._sentence(name, rule, periods),
                 observed=share,
                 limit=self.max_violations,
                 n=self.n_rows,
@@ -72,16 +76,23 @@ class Values:
         if not self.broken:
             yield Check("contract values", Found.PASSED, f"{len(self.contract.columns)} columns hold", n=self.n_rows)
 
+    def _sentence(self, name: str, rule: str, periods: Counter[str]) -> str:
+        """Say what is wrong, in how many rows, since when, and with what for example."""
+        where = f"in {sum(periods.values()):,} of {self.n_rows:,} rows, first in {next(iter(periods))}"
+        such = f", such as {', '.join(self.samples[name, rule][:_SHOWN])}" if rule != "not missing" else ""
+        return f"{name} {_fact(rule)} {where}{such}"
+
     def _schema_checks(self) -> Iterator[Check]:
         for name, periods in self.absent.items():
-            yield Check(f"contract {name}", Found.REJECTED, f"column missing since {periods[0]}", "missing")
+            yield Check(f"contract {name}", Found.REJECTED, f"{name} is missing since {periods[0]}", "missing")
         for (name, found), periods in self.retyped.items():
-            wanted = self.contract.columns[name].type
-            yield Check(f"contract {name}", Found.REJECTED, f"is {found} since {periods[0]}, not {wanted}", found, wanted.value)
+            wanted = self.contract.columns[name].type.value
+            message = f"{name} is a {found} since {periods[0]}, the contract says {wanted}"
+            yield Check(f"contract {name}", Found.REJECTED, message, str(found), wanted)
         if self.undeclared:
-            shown = ", ".join(list(self.undeclared)[:10])
-            message = f"{len(self.undeclared)} not in the contract: {shown}; first in {next(iter(self.undeclared.values()))}"
-            yield Check("undeclared columns", Found.WARNED, message, len(self.undeclared))
+            shown, first = ", ".join(list(self.undeclared)[:10]), next(iter(self.undeclared.values()))
+            message = f"{len(self.undeclared)} not in the contract, first in {first}: {shown}"
+            yield Check("undeclared columns", Found.WARNED, message, len(self.undeclared), 0)
 
     @cached_property
     def _schema(self) -> DataFrameSchema:
@@ -92,31 +103,74 @@ class Values:
     def _values(self, period: str, frame: pd.DataFrame) -> None:
         from pandera.errors import SchemaErrors
 
-        wanted = self._schema.select_columns(list(frame.columns))
+        names = tuple(frame.columns)
+        if names not in self.schemas:
+            self.schemas[names] = self._schema.select_columns(list(names))
         try:
-            wanted.validate(frame, lazy=True)
+            self.schemas[names].validate(frame, lazy=True)
         except SchemaErrors as errors:
-            for (name, rule), found in errors.failure_cases.groupby(["column", "check"], sort=False):
-                key = (str(name), str(rule))
+            for (name, check), found in errors.failure_cases.groupby(["column", "check"], sort=False):
+                key = (str(name), _PANDERA.get(str(check), str(check)))
                 self.broken.setdefault(key, Counter())[period] += len(found)
                 kept = self.samples.setdefault(key, [])
-                kept += [_shown(case) for case in found["failure_case"].head(MAX_SAMPLES - len(kept))]
+                kept += [shown(case) for case in found["failure_case"].head(MAX_SAMPLES - len(kept))]
 
 
-def target_checks(frame_of_target: pd.Series[Any], contract: Contract) -> Iterator[Check]:
-    """Say whether the target, over all periods, is something that can be learned."""
-    known = frame_of_target.dropna()
-    distinct = known.nunique()
-    name = f"target {contract.target}"
-    if known.empty:
-        yield Check(name, Found.REJECTED, "no row has a known target", 0, 1, n=len(frame_of_target))
-    elif distinct < 2:
-        yield Check(name, Found.REJECTED, f"constant: always {known.iloc[0]!r}", 1, 2, n=len(known))
-    elif contract.positive is not None and not (known == contract.positive).any():
-        yield Check(name, Found.REJECTED, f"never {contract.positive!r}, the value that counts as true", 0, 1, n=len(known))
-    else:
-        missing = len(frame_of_target) - len(known)
-        yield Check(name, Found.PASSED, f"{distinct:,} values; {missing:,} rows without one", distinct, 2, n=len(known))
+@dataclass
+class Target:
+    """Collects, period by period, whether the target is something that can be learned."""
+
+    contract: Contract
+    n_rows: int = 0
+    n_known: int = 0
+    found: set[Any] = field(default_factory=set)
+
+    def add(self, target: pd.Series[Any]) -> None:
+        """Look at the targets of one period; of very many distinct values only the first are remembered."""
+        known = target.dropna()
+        self.n_rows, self.n_known = self.n_rows + len(target), self.n_known + len(known)
+        values = set(known.unique().tolist())
+        self.found |= values if len(self.found) < _MANY else values & {self.contract.positive}
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the one check, if there was a target column at all."""
+        if not self.n_rows:
+            return
+        name, distinct = f"target {self.contract.target}", len(self.found)
+        fault = self._fault()
+        if fault:
+            yield Check(name, Found.REJECTED, fault, distinct, 2, n=self.n_known)
+            return
+        count = f"{distinct:,}" if distinct < _MANY else "many"
+        message = f"{count} values; {self.n_rows - self.n_known:,} rows without one"
+        yield Check(name, Found.PASSED, message, distinct, 2, n=self.n_known)
+
+    def _fault(self) -> str:
+        contract, name = self.contract, self.contract.target
+        if not self.found:
+            return f"no row has a known {name}"
+        if len(self.found) < 2:
+            return f"{name} is always {shown(next(iter(self.found)))}: there is nothing to learn"
+        if contract.positive is not None:
+            return (
+                ""
+                if contract.positive in self.found
+                else f"{name} is never {contract.positive!r}, which counts as true"
+            )
+        odd = sorted(map(shown, self.found - {0, 1})) if contract.task in {Task.BINARY, Task.RANKING} else []
+        return f"{name} is neither 0 nor 1 in some rows, such as {', '.join(odd[:_SHOWN])}" if odd else ""
+
+
+def shown(value: Any) -> str:
+    """Spell a value from the data, short enough for a sentence."""
+    return repr(value.item() if hasattr(value, "item") else value)[:80]
+
+
+def _fact(rule: str) -> str:
+    """Turn a rule into what is the matter where it is broken."""
+    if rule.endswith("characters"):
+        return rule.replace("at most", "is longer than")
+    return _WORDS.get(rule, rule.replace("at least", "is below").replace("at most", "is above"))
 
 
 def _column(column: Column) -> Any:
@@ -126,20 +180,15 @@ def _column(column: Column) -> Any:
     if column.type in {Type.NUMBER, Type.INTEGER}:
         checks.append(pa.Check(_finite, name="finite"))
     if column.minimum is not None:
-        checks.append(pa.Check.ge(column.minimum, name=f"at least {column.minimum:g}"))
+        checks.append(pa.Check.ge(column.minimum, name=f"at least {number(column.minimum)}"))
     if column.maximum is not None:
-        checks.append(pa.Check.le(column.maximum, name=f"at most {column.maximum:g}"))
+        checks.append(pa.Check.le(column.maximum, name=f"at most {number(column.maximum)}"))
     if column.categories is not None and column.unknown == "reject":
         checks.append(pa.Check.isin(column.categories, name="known category"))
     if column.type is Type.STRING:
         checks.append(pa.Check.str_length(0, column.max_length, name=f"at most {column.max_length} characters"))
-    nullable = column.nullable or column.role is Role.TARGET
-    return pa.Column(nullable=nullable, unique=column.unique, checks=checks)
+    return pa.Column(nullable=column.nullable or column.role is Role.TARGET, checks=checks)
 
 
 def _finite(series: pd.Series[Any]) -> Any:
     return series.isna() | ~np.isinf(series.astype("float64"))
-
-
-def _shown(case: Any) -> str:
-    return repr(case.item() if hasattr(case, "item") else case)[:80]

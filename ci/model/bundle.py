@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from ci.contract import Task, Type
-from ci.data import rows
 from ci.data.manifest import load_manifest, read_parquet
 from ci.errors import BadInput, Outcome
 from ci.files import read_json, replacing_folder, sha256, sha256_of, sha256_of_tree, write_json
@@ -29,10 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ci.contract import Column, Contract
+    from ci.data import rows
     from ci.data.manifest import Manifest
     from ci.project import Project
 
-SIGNATURE, GOLDEN, LINEAGE, CARD, MANIFEST = "signature.json", "golden.json", "lineage.json", "MODEL_CARD.md", "manifest.json"
+SIGNATURE, GOLDEN, LINEAGE, CARD, MANIFEST = (
+    "signature.json",
+    "golden.json",
+    "lineage.json",
+    "MODEL_CARD.md",
+    "manifest.json",
+)
 SCHEMA_VERSION = 1
 _GOLDEN_ROWS = 24
 _QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -92,7 +98,7 @@ def signature(project: Project, reference: pd.DataFrame) -> dict[str, Any]:
     contract = project.contract
     groups = encoding.columns(contract)
     inputs = [_input(name, column, reference[name]) for name, column in contract.features.items()]
-    return finite(
+    made: dict[str, Any] = finite(
         {
             "schema_version": SCHEMA_VERSION,
             "project": project.name,
@@ -103,6 +109,7 @@ def signature(project: Project, reference: pd.DataFrame) -> dict[str, Any]:
             "graph": {group: groups.get(group, []) for group in encoding.GROUPS},
         }
     )
+    return made
 
 
 def golden(project: Project, reference: pd.DataFrame, answers: rows.Array) -> dict[str, Any]:
@@ -112,7 +119,7 @@ def golden(project: Project, reference: pd.DataFrame, answers: rows.Array) -> di
     chosen = [*sound[:half], *sound[max(half, len(sound) - half) :]]
     raw = reference.iloc[chosen]
     columns = project.contract.features
-    return finite(
+    made: dict[str, Any] = finite(
         {
             "schema_version": SCHEMA_VERSION,
             "tolerance": project.params.train.parity_tolerance,
@@ -120,6 +127,7 @@ def golden(project: Project, reference: pd.DataFrame, answers: rows.Array) -> di
             "outputs": answers[chosen].tolist(),
         }
     )
+    return made
 
 
 def as_json(value: Any, column: Column) -> Any:
@@ -141,7 +149,9 @@ def _parity(project: Project, found: rows.Array, wanted: rows.Array) -> Iterator
     apart = np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))
     most = float(apart.max())
     off = int((apart > limit).sum())
-    message = f"{off:,} of {apart.size:,} answers differ from the estimator's" if off else "answers as the estimator did"
+    message = (
+        f"{off:,} of {apart.size:,} answers differ from the estimator's" if off else "answers as the estimator did"
+    )
     yield Check("parity", Found.REJECTED if off else Found.PASSED, message, most, limit, n=len(found))
 
 
@@ -157,7 +167,9 @@ def _repeatable(project: Project, model: Path, reference: pd.DataFrame, found: r
 
 
 def _input(name: str, column: Column, values: pd.Series[Any]) -> dict[str, Any]:
-    described = column.model_dump(mode="json", include={"type", "nullable", "minimum", "maximum", "categories", "unit", "description"})
+    described = column.model_dump(
+        mode="json", include={"type", "nullable", "minimum", "maximum", "categories", "unit", "description"}
+    )
     if column.type is Type.STRING:
         described |= {"unknown": column.unknown, "max_length": column.max_length}
     known = values.dropna()
@@ -192,7 +204,7 @@ def _within_contract(frame: pd.DataFrame, contract: Contract) -> rows.Array:
     sound = np.ones(len(frame), dtype=bool)
     for name, column in contract.features.items():
         values, missing = frame[name], frame[name].isna()
-        fine = pd.Series(True, index=frame.index)  # noqa: FBT003
+        fine = pd.Series(True, index=frame.index)
         if column.minimum is not None:
             fine &= values >= column.minimum
         if column.maximum is not None:
@@ -219,7 +231,9 @@ def _lineage(project: Project, data: Manifest, parts: Parts) -> dict[str, Any]:
         },
         "split": read_json(parts.prepared / "split.json"),
         "training": read_json(parts.model / train.TRAINING),
-        "params": sha256_of(project.params.model_dump(mode="json", include={"source", "as_of", "split", "train", "evaluate"})),
+        "params": sha256_of(
+            project.params.model_dump(mode="json", include={"source", "as_of", "split", "train", "evaluate"})
+        ),
         "code": {"project": sha256_of_tree(*code), "pipeline": sha256_of_tree(Path("ci/data"), Path("ci/model"))},
         "packages": {name: version(name) for name in names},
     }

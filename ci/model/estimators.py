@@ -27,12 +27,15 @@ def default_estimator(task: Task, params: Mapping[str, Any], frame: pd.DataFrame
     from sklearn.preprocessing import OneHotEncoder
 
     texts = [name for name, kind in kinds.items() if kind == "text"]
-    numbers = [name for name, kind in kinds.items() if kind == "number"]
+    # Trees cannot be grown on a column without any value; what they never saw they cannot use.
+    numbers = [name for name, kind in kinds.items() if kind == "number" and frame[name].notna().any()]
     parts: list[tuple[str, Any, list[str]]] = [("numbers", "passthrough", numbers)] if numbers else []
     if texts:
         frequent = [sorted(frame[name].value_counts().head(MAX_CATEGORIES).index) for name in texts]
         one_hot = OneHotEncoder(categories=frequent, handle_unknown="ignore", sparse_output=False, dtype="float32")
         parts.insert(0, ("texts", one_hot, texts))
     regression = task is Task.REGRESSION
-    trees = (HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier)(early_stopping=False, **params)
+    trees = (HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier)(
+        early_stopping=False, **params
+    )
     return Pipeline([("columns", ColumnTransformer(parts)), ("trees", trees)])

@@ -37,7 +37,7 @@ DEFAULT_METRICS = {
     Task.REGRESSION: ("mae", "rmse", "r2", "bias"),
     Task.RANKING: ("auc", "average_precision"),
 }
-_STRONG_ALONE = {"auc": 0.75, "r2": 0.5}  # a weak feature is no leak, however weak the model
+STRONG_ALONE = {"auc": 0.75, "r2": 0.5}  # a weak feature is no leak, however weak the model
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,14 @@ def evaluate(project: Project, prepared: Path, model: Path, target: Path, progre
         }
     )
     if worst(checks) is not Outcome.PASSED:
-        return _told(project, document, checks, target, [])
+        return _told(document, checks, target, [])
     with replacing_folder(target) as beside:
         from ci.model import plots
 
         write_json(beside / EVALUATION, document)
         write_json(beside / METRICS, _for_dvc(document))
         pictures = plots.draw(project.contract, document, scored, beside)
-    return _told(project, document, checks, target, [_moved(picture, beside, target) for picture in pictures])
+    return _told(document, checks, target, [_moved(picture, beside, target) for picture in pictures])
 
 
 def primary(task: Task) -> str:
@@ -151,7 +151,7 @@ def _slices(project: Project, scored: Scored) -> Iterator[dict[str, Any]]:
     metric, settings = primary(project.contract.task), project.params.evaluate
     for column in project.contract.slices:
         for name, where in slices_of(scored.frame[column], settings.max_slices):
-            row = {"column": column, "slice": name, "rows": int(where.sum()), "metric": metric}
+            row: dict[str, Any] = {"column": column, "slice": name, "rows": int(where.sum()), "metric": metric}
             try:
                 if row["rows"] < settings.min_slice_rows:
                     raise ValueError(f"fewer than {settings.min_slice_rows} rows")
@@ -199,16 +199,44 @@ def _leaks(project: Project, scored: Scored) -> Iterator[Check]:
     if metric is None:
         return
     full = scored.estimate(metric).value
-    limit = max(full * project.params.evaluate.single_feature_share, _STRONG_ALONE[metric])
-    alone = prepare.single_feature_scores(scored.frame, project.contract)
-    for name, score in alone.items():
+    limit = max(full * project.params.evaluate.single_feature_share, STRONG_ALONE[metric])
+    alone = scores_alone(scored.frame, project.contract)
+    for name, (score, low) in alone.items():
         if score > limit:
-            trusted = name in project.params.evaluate.trusted
-            message = f"alone reaches a {metric} of {score:.3f}, the model {full:.3f}: is it known when the prediction is asked for?"
-            yield Check(f"leak {name}", Found.WARNED if trusted else Found.REJECTED, message, score, limit, n=len(scored.frame))
+            excused = name in project.params.evaluate.trusted or low <= limit
+            doubt = (
+                "is it known when the prediction is asked for?" if low > limit else "too few rows to rule out chance"
+            )
+            message = f"alone reaches a {metric} of {score:.3f}, the model {full:.3f}: {doubt}"
+            outcome = Found.WARNED if excused else Found.REJECTED
+            yield Check(f"leak {name}", outcome, message, score, limit, (low, 1.0), len(scored.frame))
     best = max(alone, key=lambda name: alone[name])
-    message = f"the strongest single feature, {best}, reaches {alone[best]:.3f}; the model {full:.3f}"
-    yield Check("leakage", Found.PASSED, message, alone[best], limit, n=len(scored.frame))
+    message = f"the strongest single feature, {best}, reaches {alone[best][0]:.3f}; the model {full:.3f}"
+    yield Check("leakage", Found.PASSED, message, alone[best][0], limit, n=len(scored.frame))
+
+
+def scores_alone(frame: pd.DataFrame, contract: Contract) -> dict[str, tuple[float, float]]:
+    """
+    Return for each feature what it tells alone (AUC, or R² of a regression) and its one-sided 95 % lower bound.
+
+    Variances after Hanley & McNeil 1982 (AUC) and Olkin & Finn 1995 (R²), doubled: each half of the rows guesses the
+    other, so that a lucky pair counts twice.
+    """
+    y = rows.labels(frame[contract.target], contract)
+    variance = _variance_of_r2 if contract.task is Task.REGRESSION else _variance_of_auc
+    alone = prepare.single_feature_scores(frame, contract)
+    return {name: (score, score - 1.645 * float(np.sqrt(2 * variance(score, y)))) for name, score in alone.items()}
+
+
+def _variance_of_auc(auc: float, y: rows.Array) -> float:
+    positives, negatives = max(int((y == 1).sum()), 1), max(int((y == 0).sum()), 1)
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    total = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
+    return max(total, 0.0) / (positives * negatives)
+
+
+def _variance_of_r2(r2: float, y: rows.Array) -> float:
+    return 4 * r2 * (1 - r2) ** 2 / max(len(y), 1)
 
 
 def _for_dvc(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,9 +247,7 @@ def _for_dvc(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(
-    project: Project, document: Mapping[str, Any], checks: list[Check], target: Path, pictures: list[Picture]
-) -> Result:
+def _told(document: Mapping[str, Any], checks: list[Check], target: Path, pictures: list[Picture]) -> Result:
     first, outcome, metrics = deciding(checks), worst(checks), document["metrics"]
     percent = f"{document['level']:.0%}"
     first_two = sorted(metrics, key=lambda name: name != document["primary"])[:2]
@@ -261,8 +287,7 @@ def _metric_table(metrics: Mapping[str, Any], percent: str) -> Table:
 def _slice_table(document: Mapping[str, Any], percent: str) -> Table:
     metric = document["slices"][0]["metric"] if document["slices"] else ""
     shown = [
-        (s["column"], s["slice"], s["rows"], s["value"], s["low"], s["high"], s["note"])
-        for s in document["slices"]
+        (s["column"], s["slice"], s["rows"], s["value"], s["low"], s["high"], s["note"]) for s in document["slices"]
     ]
     note = "Slices are for looking; the gate judges them with a correction for their number."
     return Table("Slices", ("column", "value", "rows", metric, f"{percent} from", "to", "note"), shown, note)

@@ -7,6 +7,7 @@ part of the released model: training and serving cannot differ.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ OUTPUTS = {
     Task.REGRESSION: "prediction",
     Task.RANKING: "score",
 }
+
+_PROBABILITIES = "probabilit"  # how skl2onnx calls them, in the singular or the plural  # codespell:ignore
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,13 @@ def trace(project: Project) -> FeatureGraph:
     function = project.code("features") or default_features
     try:
         made = {str(name): _column(array) for name, array in function(dict(rows)).items()}
-        model = ndx.build(inputs, {f"feature_{place}": array for place, array in enumerate(made.values())})
+        outputs = {f"feature_{place}": array for place, array in enumerate(made.values())}
+        model = ndx.build(inputs, outputs) if outputs else None
     except Exception as error:
         file = project.code_file("features")
         raise BadInput(f"{file}: features cannot become a graph ({type(error).__name__}: {error})",
                        hint="use array operations that ndonnx knows, and no Python branches on values") from error  # fmt: skip
-    if not made:
+    if model is None:
         raise BadInput(f"{project.code_file('features')}: features returned no columns")
     return FeatureGraph(model, {name: "text" if a.dtype == ndx.utf8 else "number" for name, a in made.items()})
 
@@ -96,6 +100,7 @@ def default_features(rows: dict[str, Any]) -> dict[str, Any]:
 
 def session(model: bytes, threads: int = 0) -> Any:
     """Open an onnxruntime session; quiet, on the CPU."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # newer runtimes report home unless told not to
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -158,9 +163,9 @@ def _shape_answer(model: onnx.ModelProto, contract: Contract) -> None:
 
     graph, name = model.graph, OUTPUTS[contract.task]
     produced = [item.name for item in graph.output]
-    scores = next((item for item in produced if "probabilit" in item), produced[-1])
+    scores = next((item for item in produced if _PROBABILITIES in item), produced[-1])
     several = contract.task is Task.MULTICLASS
-    if contract.task in {Task.BINARY, Task.RANKING} and "probabilit" in scores:
+    if contract.task in {Task.BINARY, Task.RANKING} and _PROBABILITIES in scores:
         graph.initializer.append(numpy_helper.from_array(np.array(1, dtype=np.int64), "slipway_one"))
         graph.node.append(helper.make_node("Gather", [scores, "slipway_one"], [name], axis=1))
     else:
@@ -187,9 +192,10 @@ def converted(estimator: Any, features: FeatureGraph) -> onnx.ModelProto:
     options = {id(estimator): {"zipmap": False}} if hasattr(estimator, "predict_proba") else None
     opsets = {"": OPSET, "ai.onnx.ml": 3}
     try:
-        return skl2onnx.to_onnx(estimator, initial_types=given, options=options, target_opset=opsets, name="estimator")
+        model: onnx.ModelProto = skl2onnx.to_onnx(
+            estimator, initial_types=given, options=options, target_opset=opsets, name="estimator"
+        )
     except Exception as error:
         raise BadInput(f"estimator: cannot be exported to ONNX ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
                        hint="use parts that skl2onnx converts, or define `train` in model.py") from error  # fmt: skip
-
-
+    return model

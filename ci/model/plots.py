@@ -38,9 +38,13 @@ def draw(contract: Contract, document: Mapping[str, Any], scored: Scored, folder
     if contract.task is Task.BINARY:
         made.append(_picture(pictures, "scores", "What it answers, by what really happened", _score_histogram(scored)))
     elif contract.task is Task.REGRESSION:
-        made.append(_picture(pictures, "predicted", "Predicted against actual; darker is more rows", _predicted(scored)))
+        made.append(
+            _picture(pictures, "predicted", "Predicted against actual; darker is more rows", _predicted(scored))
+        )
     if any(item["value"] is not None for item in document["slices"]):
-        made.append(_picture(pictures, "slices", "For whom is it worse? The line is the whole test set", _slices(document)))
+        made.append(
+            _picture(pictures, "slices", "For whom is it worse? The line is the whole test set", _slices(document))
+        )
     return made
 
 
@@ -80,7 +84,7 @@ def _calibration(document: Mapping[str, Any], contract: Contract) -> Any:
 
 def _score_histogram(scored: Scored) -> Any:
     figure, ax = axes()
-    bins = np.linspace(0, 1, 41)
+    bins = [place / 40 for place in range(41)]
     for label, color in ((0, SOFT), (1, GOOD)):
         name = f"{scored.contract.target}: {'yes' if label else 'no'}"
         ax.hist(scored.scores[scored.y == label], bins=bins, density=True, alpha=0.7, color=color, label=name)
@@ -119,9 +123,9 @@ def _slices(document: Mapping[str, Any]) -> Any:
 
 
 def _calibration_csv(document: Mapping[str, Any], folder: Path) -> None:
+    names = ("predicted", "observed", "low", "high")
     lines = ["predicted,observed,low,high,n"]
-    for b in document["calibration"]["bins"]:
-        lines.append(f"{b['predicted']:.6f},{b['observed']:.6f},{b['low']:.6f},{b['high']:.6f},{b['n']}")
+    lines += [",".join([*(f"{b[name]:.6f}" for name in names), str(b["n"])]) for b in document["calibration"]["bins"]]
     (folder / "calibration.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

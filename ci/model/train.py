@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from ci.project import Project
 
 MODEL, REFERENCE, TRAINING = "model.onnx", "reference.parquet", "training.json"
-ANSWER = "answer ·"  # no column of a contract is called so
+ANSWER = "answer ·"  # no feature may be called so
 UNSEEN = "never seen ☃"
 _MUTANTS = 20
-
 
 
 @dataclass(frozen=True)
@@ -53,20 +52,29 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
         BadInput: the project's code fails, or the estimator cannot be exported.
     """
     contract = project.contract
+    if taken := [name for name in contract.features if name.startswith(ANSWER)]:
+        raise BadInput(f"{project.name}: the column {taken[0]!r} cannot be a feature: the name is taken")
     frame = read_parquet(prepared / prepare.TRAIN)
     progress.line(f"train {project.name}: {len(frame):,} rows, {len(contract.features)} columns")
     trained = _trained(project, frame)
     reference = reference_rows(project, read_parquet(prepared / prepare.TEST))
     answers = np.asarray(trained.predict(reference))
     if not np.isfinite(answers).all():
-        raise BadInput(f"{project.name}: the model answers NaN or infinity on {int((~np.isfinite(answers)).sum()):,} reference rows")
+        raise BadInput(
+            f"{project.name}: the model answers NaN or infinity on {int((~np.isfinite(answers)).sum()):,} reference rows"
+        )
     with replacing_folder(target) as beside:
         (beside / MODEL).write_bytes(trained.model)
         rows.write_parquet(_with_answers(reference, answers), beside / REFERENCE)
         write_json(beside / TRAINING, {**trained.facts, "rows": len(frame)})
         outputs = {str(target / name): sha256(beside / name) for name in (MODEL, REFERENCE, TRAINING)}
     size = len(trained.model)
-    facts = {"rows": len(frame), "model size, kB": size // 1000, "seed": project.params.train.seed, **_facts(trained.facts)}
+    facts = {
+        "rows": len(frame),
+        "model size, kB": size // 1000,
+        "seed": project.params.train.seed,
+        **_facts(trained.facts),
+    }
     split = read_json(prepared / prepare.SPLIT)
     return Result(
         f"learned from {len(frame):,} rows; the graph has {size / 1e6:.1f} MB",
@@ -77,9 +85,7 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
 
 
 def reference_rows(project: Project, test: pd.DataFrame) -> pd.DataFrame:
-    """
-    Draw real rows for the parity check, and add the hard cases: missing values and texts that were never seen.
-    """
+    """Draw real rows for the parity check, and add the hard cases: missing values and texts that were never seen."""
     settings, contract = project.params.train, project.contract
     count = min(settings.parity_rows, len(test))
     drawn = test.sample(count, random_state=settings.seed)[list(contract.features)].reset_index(drop=True)
@@ -120,7 +126,9 @@ def _fitted(project: Project, frame: pd.DataFrame) -> Trained:
         try:
             estimator.fit(given, labels)
         except (ValueError, TypeError) as error:
-            raise BadInput(f"{project.name}: the estimator does not fit ({' '.join(str(error).split())[:200]})") from error
+            raise BadInput(
+                f"{project.name}: the estimator does not fit ({' '.join(str(error).split())[:200]})"
+            ) from error
         model = graph.joined(features, graph.converted(estimator, features), contract)
 
     def predict(raw: pd.DataFrame) -> Any:
@@ -146,7 +154,9 @@ def _estimator(project: Project, given: pd.DataFrame, kinds: Any) -> Any:
             return default_estimator(project.contract.task, params, given, kinds)
         return own(params, dict(kinds))
     except (TypeError, ValueError, KeyError) as error:
-        raise BadInput(f"{project.name}: train.estimator: {error}", hint="look at the keys under train.estimator") from error
+        raise BadInput(
+            f"{project.name}: train.estimator: {error}", hint="look at the keys under train.estimator"
+        ) from error
 
 
 def _seed(estimator: Any, seed: int) -> None:
@@ -185,4 +195,3 @@ def _facts(facts: dict[str, Any]) -> dict[str, Any]:
     found = dict(facts)
     features = found.pop("features", None)
     return {**found, "features": len(features)} if features else found
-

@@ -62,7 +62,13 @@ class Checkout:
 
     def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            arguments, cwd=self.path, env=self.environment(**environment), capture_output=True, text=True, timeout=300, check=False
+            arguments,
+            cwd=self.path,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -90,9 +96,13 @@ def visits(rows: int = 1200, seed: int = 5) -> pd.DataFrame:
     """Visits to a shop over three months; the older and the more spent, the likelier they come back."""
     draw = np.random.default_rng(seed)
     age, spent = draw.integers(18, 90, rows), draw.gamma(2.0, 20.0, rows).round(2)
-    chance = 1 / (1 + np.exp(-(age - 50) / 15 - (spent - 40) / 30))
-    made = pd.DataFrame({"id": np.arange(rows), "age": age, "spent": spent, "town": draw.choice(["Köln", "Łódź", "York"], rows)})
-    made["day"] = (pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(draw.integers(0, 91, rows)), unit="D")).strftime("%Y-%m-%d")
+    chance = 1 / (1 + np.exp(-(age - 50) / 30 - (spent - 40) / 30))
+    made = pd.DataFrame(
+        {"id": np.arange(rows), "age": age, "spent": spent, "town": draw.choice(["Köln", "Łódź", "York"], rows)}
+    )
+    made["day"] = (
+        pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(draw.integers(0, 91, rows)), unit="D")
+    ).strftime("%Y-%m-%d")
     made.loc[draw.random(rows) < 0.05, "spent"] = np.nan
     return made.assign(back=draw.random(rows) < chance)
 
@@ -100,7 +110,11 @@ def visits(rows: int = 1200, seed: int = 5) -> pd.DataFrame:
 def new_checkout(path: Path, *, remote: str | None = None) -> Checkout:
     """Copy what this repository tracks or would track, with `shop` as the only project, and commit it."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in listed.stdout.splitlines():
         if name.split("/")[0] not in {"tests", "docs", "serving", "bench", "projects"} and (ROOT / name).is_file():
@@ -119,7 +133,9 @@ def new_checkout(path: Path, *, remote: str | None = None) -> Checkout:
     (path / "params.yaml").write_text("projects: [shop]\nremote: {timeout_s: 60, jobs: 2}\n")
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=path, check=True)
     made = Checkout(path)
-    (path / ".dvc" / "config").write_text(f"[core]\n    analytics = false\n    remote = here\n['remote \"here\"']\n    url = {remote or path.parent / 'remote'}\n")
+    (path / ".dvc" / "config").write_text(
+        f"[core]\n    analytics = false\n    remote = here\n['remote \"here\"']\n    url = {remote or path.parent / 'remote'}\n"
+    )
     made.commit("begin")
     return made
 

@@ -62,7 +62,9 @@ def test_another_clone_takes_results_instead_of_making_them(clone: Checkout, bui
     done = clone.run("steps.repro")
     assert done.returncode == 0, done.stderr
     assert "ran" not in did(clone).values()
-    assert (clone.path / "artifacts/shop/model.onnx").read_bytes() == (built.path / "artifacts/shop/model.onnx").read_bytes()
+    assert (clone.path / "artifacts/shop/model.onnx").read_bytes() == (
+        built.path / "artifacts/shop/model.onnx"
+    ).read_bytes()
 
 
 def test_run_cache_of_another_clone_spares_the_training(clone: Checkout) -> None:
@@ -87,7 +89,9 @@ def test_bytes_do_not_depend_on_the_hash_seed(built: Checkout, clone: Checkout, 
     assert clone.command("dvc", "pull", "prepare@shop").returncode == 0
     done = clone.run("steps.train", "--project", "shop", PYTHONHASHSEED=hash_seed)
     assert done.returncode == 0, done.stderr
-    assert (clone.path / "models/shop/model/model.onnx").read_bytes() == (built.path / "models/shop/model/model.onnx").read_bytes()
+    assert (clone.path / "models/shop/model/model.onnx").read_bytes() == (
+        built.path / "models/shop/model/model.onnx"
+    ).read_bytes()
 
 
 def test_one_more_month_reads_that_month_and_makes_another_data_version(clone: Checkout, built: Checkout) -> None:
@@ -165,9 +169,15 @@ def test_forgotten_push_is_an_error(checkout: Checkout) -> None:
 
 def test_two_at_once_the_second_is_told_who_holds_the_clone(checkout: Checkout) -> None:
     checkout.edit("projects/shop/params.yaml", "max_iter: 20", "max_iter: 600")
-    first = subprocess.Popen([sys.executable, "-m", "steps.repro"], cwd=checkout.path, env=checkout.environment(), stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "steps.repro"], cwd=checkout.path, env=checkout.environment(), stderr=subprocess.DEVNULL
+    )
     try:
-        wait_for(lambda: (checkout.path / ".slipway/repro.lock").exists() and (checkout.path / ".slipway/repro.lock").read_text())
+        wait_for(
+            lambda: (
+                (checkout.path / ".slipway/repro.lock").exists() and (checkout.path / ".slipway/repro.lock").read_text()
+            )
+        )
         second = checkout.run("steps.repro")
         assert second.returncode == 5
         assert f"process {first.pid} since" in second.stderr
@@ -176,9 +186,15 @@ def test_two_at_once_the_second_is_told_who_holds_the_clone(checkout: Checkout) 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_stopped_half_way_leaves_nothing_that_a_later_run_would_trust(checkout: Checkout, number: int, code: int) -> None:
+def test_stopped_half_way_leaves_nothing_that_a_later_run_would_trust(
+    checkout: Checkout, number: int, code: int
+) -> None:
     running = subprocess.Popen(
-        [sys.executable, "-m", "steps.repro"], cwd=checkout.path, env=checkout.environment(), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "steps.repro"],
+        cwd=checkout.path,
+        env=checkout.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
     )
     for line in running.stderr:
         if "Running stage 'train@shop'" in line:
@@ -204,7 +220,12 @@ def test_remote_that_cannot_be_written_is_unavailable_and_loses_nothing(checkout
 def test_outside_of_a_checkout_is_one_line(tmp_path: Path, checkout: Checkout) -> None:
     (tmp_path / "elsewhere").mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "steps.repro"], cwd=tmp_path / "elsewhere", env=checkout.environment(), capture_output=True, text=True, check=False
+        [sys.executable, "-m", "steps.repro"],
+        cwd=tmp_path / "elsewhere",
+        env=checkout.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "not inside a checkout" in done.stderr
@@ -220,7 +241,9 @@ def test_dvc_user_gets_what_a_dvc_user_expects(clone: Checkout) -> None:
     plots = clone.command("dvc", "plots", "show", "--out", "plots")
     assert plots.returncode == 0, plots.stderr
     assert (clone.path / "plots/index.html").is_file()
-    experiment = clone.command("dvc", "exp", "run", "--name", "trees", "-S", "projects/shop/params.yaml:train.estimator.max_iter=30")
+    experiment = clone.command(
+        "dvc", "exp", "run", "--name", "trees", "-S", "projects/shop/params.yaml:train.estimator.max_iter=30"
+    )
     assert experiment.returncode == 0, experiment.stderr
     assert "max_iter" in clone.command("dvc", "params", "diff").stdout
     assert "auc" in clone.command("dvc", "metrics", "diff").stdout

@@ -73,7 +73,11 @@ class Server:
     def _credentials(self) -> Path:
         path = self.folder / "s3.json"
         keys = {"accessKey": "test", "secretKey": "test-secret"}
-        path.write_text(json.dumps({"identities": [{"name": "test", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}]}))
+        path.write_text(
+            json.dumps(
+                {"identities": [{"name": "test", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}]}
+            )
+        )
         return path
 
     def _answers(self) -> bool:
@@ -117,7 +121,9 @@ def test_a_colleague_takes_everything_from_the_server(built: Checkout, tmp_path:
     assert done.returncode == 0, done.stderr
     rows = json.loads((clone.path / "reports/all/repro.json").read_text())["tables"][0]["rows"]
     assert {row[1] for row in rows} <= {"came from the run cache", "skipped, nothing changed"}
-    assert (clone.path / "artifacts/shop/manifest.json").read_bytes() == (built.path / "artifacts/shop/manifest.json").read_bytes()
+    assert (clone.path / "artifacts/shop/manifest.json").read_bytes() == (
+        built.path / "artifacts/shop/manifest.json"
+    ).read_bytes()
 
 
 def test_an_altered_object_is_never_taken_for_the_right_one(server: Server, built: Checkout, tmp_path: Path) -> None:
@@ -150,6 +156,8 @@ def test_a_server_that_is_gone_ends_in_time_with_five(built: Checkout, tmp_path:
 
 
 def test_secrets_stay_out_of_logs_and_reports(built: Checkout) -> None:
-    written = "".join(path.read_text(errors="replace") for path in (built.path / "reports").rglob("*") if path.is_file())
+    written = "".join(
+        path.read_text(errors="replace") for path in (built.path / "reports").rglob("*") if path.is_file()
+    )
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in written
     assert os.environ.get("AWS_SECRET_ACCESS_KEY") is None

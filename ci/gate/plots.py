@@ -1,0 +1,125 @@
+"""The gate's pictures: where each interval lies against its limit, and how both models are calibrated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ci import stats
+from ci.contract import Task
+from ci.files import replacing_folder
+from ci.model.plots import GOOD, INK, SOFT, axes
+from ci.report import Found, Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ci.data.rows import Array
+    from ci.gate.heldout import HeldOut
+    from ci.report import Check, Result
+
+_COLORS = {
+    Found.PASSED: "#14713f",
+    Found.REJECTED: "#b3261e",
+    Found.INCONCLUSIVE: "#8a5a00",
+    Found.WARNED: "#8a5a00",
+    Found.SKIPPED: SOFT,
+}
+_MOST = 40
+
+
+def curves(rows: HeldOut, answers: Mapping[str, Array | None]) -> dict[str, list[dict[str, float]]]:
+    """Return the calibration curve of each model: bins with `predicted`, `observed` and, for labels, `low`, `high`."""
+    return {
+        whose: _curve(rows, found) for whose, found in answers.items() if found is not None and np.isfinite(found).all()
+    }
+
+
+def draw(found: Result, folder: Path) -> list[Picture]:
+    """Draw a result, fresh or remembered, into `folder`."""
+    made = {}
+    if compared := _comparable(found.checks):
+        caption = "Gain in margins: right of its limit an interval passes, left of it it is rejected"
+        made["intervals"] = (_intervals(compared), caption)
+    if limited := [check for check in found.checks if check.extra.get("kind") in {"floor", "skill"} and check.interval]:
+        made["limits"] = (_limits(limited), "Absolute limits, and the gain over a constant answer")
+    if drawn := {whose: bins for whose, bins in found.data.get("curves", {}).items() if bins}:
+        made["calibration"] = (_calibration(drawn), "Predicted against observed, by tenths of the answers")
+    with replacing_folder(folder) as beside:
+        for name, (figure, _) in made.items():
+            figure.savefig(beside / f"{name}.png", dpi=110, metadata={"Software": None})
+    return [Picture(folder / f"{name}.png", caption) for name, (_, caption) in made.items()]
+
+
+def _curve(rows: HeldOut, answers: Array) -> list[dict[str, float]]:
+    task, y, clusters = rows.contract.task, rows.y, rows.clusters
+    if task is Task.BINARY and answers.min() >= 0 and answers.max() <= 1:
+        return [item._asdict() for item in stats.calibration_curve(y, answers, clusters=clusters)]
+    if task is Task.MULTICLASS:
+        right = (answers.argmax(axis=1) == y).astype(np.float64)
+        return [item._asdict() for item in stats.calibration_curve(right, answers.max(axis=1), clusters=clusters)]
+    parts = [part for part in np.array_split(np.argsort(answers, kind="stable"), 10) if len(part)]
+    return [{"predicted": float(answers[part].mean()), "observed": float(y[part].mean())} for part in parts]
+
+
+def _comparable(checks: Sequence[Check]) -> list[Check]:
+    """Choose the checks whose gain can be drawn in margins, the deciding kinds first."""
+    drawn = [check for check in checks if check.interval and check.extra.get("margin")]
+    return drawn[:_MOST]
+
+
+def _intervals(checks: Sequence[Check]) -> Any:
+    figure, ax = axes(width=8.0, height=max(2.4, 0.27 * len(checks) + 1.0))
+    ax.axvline(0, color=SOFT, linewidth=1)
+    for place, check in enumerate(reversed(checks)):
+        unit = float(check.extra["margin"])
+        low, high = (end / unit for end in check.interval or (0.0, 0.0))
+        color = _COLORS[check.outcome]
+        ax.plot([low, high], [place, place], color=color, linewidth=2.4, solid_capstyle="round")
+        ax.plot(float(check.observed or 0) / unit, place, "o", color=color, markersize=5)
+        limit = float(check.limit or 0) / unit
+        ax.plot([limit, limit], [place - 0.38, place + 0.38], color=INK, linewidth=1.6)
+    ax.set_yticks(range(len(checks)), [check.name[:44] for check in reversed(checks)], fontsize=8)
+    ax.set_xscale("symlog", linthresh=4, linscale=1.6)
+    ax.set_xlabel("gain in margins; black ticks are the limits")
+    return figure
+
+
+def _limits(checks: Sequence[Check]) -> Any:
+    """Each in its own unit, so each in a row of its own, from limit (black) to interval."""
+    figure, ax = axes(width=8.0, height=max(1.8, 0.4 * len(checks) + 0.9))
+    for place, check in enumerate(reversed(checks)):
+        limit, (low, high) = float(check.limit or 0), check.interval or (0.0, 0.0)
+        reach = max(abs(low - limit), abs(high - limit)) or 1.0
+        color = _COLORS[check.outcome]
+        ax.plot([(low - limit) / reach, (high - limit) / reach], [place, place], color=color, linewidth=2.4)
+        ax.plot((float(check.observed or 0) - limit) / reach, place, "o", color=color, markersize=5)
+    ax.axvline(0, color=INK, linewidth=1.6)
+    names = [
+        f"{check.name}: {float(check.observed or 0):.4g}, limit {float(check.limit or 0):g}"
+        for check in reversed(checks)
+    ]
+    ax.set_yticks(range(len(checks)), names, fontsize=8)
+    ax.set_xticks([])
+    return figure
+
+
+def _calibration(drawn: Mapping[str, list[dict[str, float]]]) -> Any:
+    figure, ax = axes()
+    points = [point for bins in drawn.values() for point in bins]
+    ends = [
+        min(min(p["predicted"], p["observed"]) for p in points),
+        max(max(p["predicted"], p["observed"]) for p in points),
+    ]
+    ax.plot(ends, ends, color=SOFT, linestyle="--", linewidth=1)
+    for whose, color in (("champion", SOFT), ("challenger", GOOD)):
+        if bins := drawn.get(whose):
+            x, y = (np.array([point[name] for point in bins]) for name in ("predicted", "observed"))
+            reach = [np.abs(y - [point.get(end, point["observed"]) for point in bins]) for end in ("low", "high")]
+            ax.errorbar(x, y, yerr=reach, fmt="o-", color=color, capsize=2, markersize=4, linewidth=1.3, label=whose)
+    ax.set(xlabel="predicted", ylabel="observed")
+    ax.ticklabel_format(style="plain")
+    ax.legend(frameon=False, fontsize=9)
+    return figure
