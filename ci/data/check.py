@@ -20,11 +20,12 @@ from ci.files import write_json
 from ci.report import Check, Found, Result, Table, deciding, finite, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
+    from ci.contract import Contract
     from ci.data.manifest import Manifest
     from ci.progress import Progress
     from ci.project import Project
@@ -132,10 +133,18 @@ def _freshness(project: Project, manifest: Manifest) -> Iterator[Check]:
 
 def _findings(profile: drift.Profile, project: Project) -> Iterator[drift.Finding]:
     for name, counts in profile.counts.items():
-        numeric = profile.numeric(name)
-        finding = drift.find(counts, name, project.params.check.drift, numeric=numeric)
+        numeric, known = profile.numeric(name), _since_accepted(counts, name, project.contract)
+        finding = drift.find(known, name, project.params.check.drift, numeric=numeric)
         if finding:
             yield finding
+
+
+def _since_accepted(counts: Mapping[str, drift.Counts], name: str, contract: Contract) -> Mapping[str, drift.Counts]:
+    """Leave out what was before a drift that the owner has accepted: the new normal is what later periods follow."""
+    agreed = {item.period for item in contract.accepted if item.change in {"drift", f"drift {name}"}}
+    periods = list(counts)
+    first = max((place for place, period in enumerate(periods[:-1]) if period in agreed), default=0)
+    return {period: counts[period] for period in periods[first:]}
 
 
 def _drift(project: Project, period: str, findings: Sequence[drift.Finding]) -> Iterator[Check]:
@@ -163,9 +172,12 @@ def _is_serious(project: Project, item: drift.Finding) -> bool:
 
 
 def _moved(item: drift.Finding, period: str) -> str:
-    season = f"; against the same season a year before {item.season_psi:.2f}" if item.season_psi is not None else ""
+    season = (
+        f"; against the same season of an earlier year {item.season_psi:.2f}" if item.season_psi is not None else ""
+    )
     early = "" if item.settled else "; too little history to reject on"
-    return f"{item.name} in {period} is not what it was: PSI {item.psi:.2f}, ordinary is up to {item.limit:.2f}{season}{early}"
+    size = f"PSI {item.psi:.2f}, ordinary is up to {item.limit:.2f}"
+    return f"{item.name} in {period} is not what it was: {size}{season}{early}"
 
 
 def _drift_together(project: Project, period: str, features: Sequence[drift.Finding]) -> Iterator[Check]:

@@ -129,7 +129,7 @@ def noise_floor(n_reference: int, n_current: int, n_bins: int) -> float:
     return float(chdtri(max(n_bins - 1, 1), _CONFIDENCE)) * (1 / max(n_reference, 1) + 1 / max(n_current, 1))
 
 
-def find(counts: Mapping[str, Counter[str]], name: str, settings: Drift, *, numeric: bool) -> Finding | None:
+def find(counts: Mapping[str, Counts], name: str, settings: Drift, *, numeric: bool) -> Finding | None:
     """Judge the newest period of one column; None if it is the first."""
     periods = list(counts)
     if len(periods) < 2:
@@ -163,7 +163,7 @@ def _usual(past: Sequence[float], deviations: float) -> float:
 
 
 def _against_trailing(
-    counts: Mapping[str, Counter[str]], periods: Sequence[str], i: int, settings: Drift, *, numeric: bool
+    counts: Mapping[str, Counts], periods: Sequence[str], i: int, settings: Drift, *, numeric: bool
 ) -> tuple[float, float]:
     reference = _total(counts, periods[max(0, i - settings.reference_periods) : i])
     current = counts[periods[i]]
@@ -171,7 +171,7 @@ def _against_trailing(
     return value, noise_floor(sum(reference.values()), sum(current.values()), bins)
 
 
-def _season(counts: Mapping[str, Counter[str]], periods: Sequence[str], *, numeric: bool) -> tuple[float, float] | None:
+def _season(counts: Mapping[str, Counts], periods: Sequence[str], *, numeric: bool) -> tuple[float, float] | None:
     """Compare with the same part of the latest earlier year, if the periods have one."""
     newest = periods[-1]
     same = [name for name in periods[:-1] if len(newest) > 4 and name[4:] == newest[4:] and name[:4] != newest[:4]]
@@ -181,17 +181,17 @@ def _season(counts: Mapping[str, Counter[str]], periods: Sequence[str], *, numer
     return value, noise_floor(sum(counts[same[-1]].values()), sum(counts[newest].values()), bins)
 
 
-def _total(counts: Mapping[str, Counter[str]], periods: Sequence[str]) -> Counter[str]:
+def _total(counts: Mapping[str, Counts], periods: Sequence[str]) -> Counter[str]:
     total: Counter[str] = Counter()
     for period in periods:
         total.update(counts[period])
     return total
 
 
-def _gone(reference: Counter[str], current: Counter[str]) -> list[str]:
+def _gone(reference: Counts, current: Counts) -> list[str]:
     """List values that are absent though, at their former share, twenty or more were expected."""
     n_before, n_now = sum(reference.values()), sum(current.values())
-    return sorted(v for v, n in reference.items() if v != MISSING and not current[v] and n / n_before * n_now >= 20)
+    return sorted(v for v, n in reference.items() if v != MISSING and not current.get(v) and n / n_before * n_now >= 20)
 
 
 def _merged(reference: Counts, current: Counts, *, numeric: bool) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ci.contract import Task, Type
 from ci.data import rows
+from ci.data.layout import SPLIT, TEST, TRAIN
 from ci.data.manifest import Manifest, load_manifest, read_part
 from ci.errors import BadInput, Outcome
 from ci.files import replacing_folder, sha256, write_json
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ci.progress import Progress
     from ci.project import Project
 
-TRAIN, TEST, SPLIT = "train.parquet", "test.parquet", "split.json"
 _LEAK_AUC = 0.95
 _SAMPLE = 100_000
 _MIN_ROWS = 20

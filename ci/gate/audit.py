@@ -52,7 +52,9 @@ def audited(
             if rule.compared and champion is not None:
                 theirs = sample.estimate(name, of="champion")
                 found = Measured(ours, theirs, sample.gain(name), rule.margin_at(theirs.value))
-                yield _vetoes_only(contest.not_worse(rule, found, _ALPHA, policy.power), rule.margin_at(theirs.value))
+                yield _vetoes_only(
+                    contest.not_worse(rule, found, contest.Risk(_ALPHA, policy.power)), rule.margin_at(theirs.value)
+                )
         except ValueError as error:
             yield Check(f"audit {name}", Found.INCONCLUSIVE, f"cannot be measured: {error}", n=sample.n)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _TRIES = 8
+OVERLAP = 0.5
+"""Share of a period from which on two test sets are told to be largely the same."""
 
 
 class Pair(Model):

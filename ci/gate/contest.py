@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ci.report import Check, Found
+from ci.templating import number
 
 if TYPE_CHECKING:
     from ci.gate.rules import Rule
@@ -52,16 +53,13 @@ def better(rule: Rule, found: Measured, min_gain: float, risk: Risk) -> Check:
     """Ask whether the challenger is better by more than `min_gain`; a tie is no gain."""
     gain, margin = _both(found)
     outcome = answered(gain, min_gain, risk, max(2 * margin, 2 * min_gain))
+    surely = "worse" if min_gain == 0 else "too small a gain"
     words = {
         Found.PASSED: "",
-        Found.REJECTED: "not better"
-        if gain.upper(1 - risk.alpha) >= min_gain
-        else "worse"
-        if min_gain == 0
-        else "too small a gain",
-        Found.INCONCLUSIVE: f"cannot be told: gains below {signless(gain.mde(*risk))} stay unseen",
+        Found.REJECTED: surely if gain.upper(1 - risk.alpha) < min_gain else "not better",
+        Found.INCONCLUSIVE: f"cannot be told, gains below {size(gain.mde(*risk))} stay unseen",
     }
-    return _contest("better", rule, (outcome, words[outcome]), found, min_gain, risk)
+    return _contest(f"better {rule.metric.name}", outcome, words[outcome], found, (min_gain, risk))
 
 
 def not_worse(rule: Rule, found: Measured, risk: Risk) -> Check:
@@ -71,9 +69,9 @@ def not_worse(rule: Rule, found: Measured, risk: Risk) -> Check:
     words = {
         Found.PASSED: "",
         Found.REJECTED: "worse" if gain.upper(1 - risk.alpha) < -margin else "may be worse by more than the margin",
-        Found.INCONCLUSIVE: f"cannot be told: losses below {signless(gain.mde(*risk))} stay unseen",
+        Found.INCONCLUSIVE: f"cannot be told, losses below {size(gain.mde(*risk))} stay unseen",
     }
-    return _contest("not worse", rule, (outcome, words[outcome]), found, -margin, risk)
+    return _contest(f"not worse {rule.metric.name}", outcome, words[outcome], found, (-margin, risk))
 
 
 def floor(rule: Rule, found: Estimate) -> Check:
@@ -92,7 +90,7 @@ def floor(rule: Rule, found: Estimate) -> Check:
     }
     value = abs(found.value) if rule.metric.signed else found.value
     side = "at least" if rule.metric.direction > 0 else "at most"
-    message = f"{value:.4g} {words[outcome]} of {side} {limit:g}"
+    message = f"{number(value)} {words[outcome]} of {side} {number(limit)}"
     extra = {"kind": "floor", "metric": rule.metric.name, "level": FLOOR_LEVEL, **plain(found)}
     return Check(f"floor {rule.metric.name}", outcome, message, value, limit, (low, high), found.n, extra)
 
@@ -117,9 +115,14 @@ def plain(found: Estimate) -> dict[str, object]:
     return {"se": found.se, "clusters": found.clusters, "method": found.method}
 
 
-def signless(value: float) -> str:
+def size(value: float) -> str:
     """Spell a size with two significant digits."""
-    return f"{abs(value):.2g}"
+    return number(float(f"{abs(value):.2g}"))
+
+
+def signed(value: float) -> str:
+    """Spell a gain with two significant digits and its sign."""
+    return f"{'−' if value < 0 else '+'}{size(value)}"
 
 
 def _both(found: Measured) -> tuple[Estimate, float]:
@@ -128,12 +131,12 @@ def _both(found: Measured) -> tuple[Estimate, float]:
     return found.gain, found.margin
 
 
-def _contest(name: str, outcome: Found, words: str, found: Measured, limit: float, risk: Risk) -> Check:
-    gain, margin = _both(found)
+def _contest(name: str, outcome: Found, words: str, found: Measured, against: tuple[float, Risk]) -> Check:
+    (gain, margin), (limit, risk) = _both(found), against
     low, high = gain.lower(1 - risk.alpha), gain.upper(1 - risk.alpha)
     champion = found.champion.value if found.champion else None
-    figures = f"{found.challenger.value:.4g} against {champion:.4g}, gain {gain.value:+.2g} [{low:+.2g}, {high:+.2g}]"
-    message = f"{words}: {figures}" if words else figures
+    figures = f"{number(found.challenger.value)} against {number(champion)}"
+    figures += f", gain {signed(gain.value)} [{signed(low)}, {signed(high)}]"
     extra = {
         "kind": name.rsplit(" ", 1)[0],
         "metric": name.rsplit(" ", 1)[1],
@@ -145,4 +148,5 @@ def _contest(name: str, outcome: Found, words: str, found: Measured, limit: floa
         "p_value": gain.p_above(limit),
         **plain(gain),
     }
+    message = f"{words}: {figures}" if words else figures
     return Check(name, outcome, message, gain.value, limit, (low, high), gain.n, extra)

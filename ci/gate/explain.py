@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ci.data import prepare
-from ci.gate.budget import overlap, spent
+from ci.data import layout
+from ci.gate.budget import OVERLAP, overlap, spent
 from ci.gate.heldout import HeldOut
 from ci.gate.told import budget_facts
 from ci.report import Result, Table
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 def explained(project: Project, prepared: Path, store: Comparisons) -> Result:
     """Tell the state of the budget; nothing is judged and nothing is spent."""
-    test, policy = HeldOut(prepared / prepare.TEST, project.contract), project.params.gate
+    test, policy = HeldOut(prepared / layout.TEST, project.contract), project.params.gate
     past = store.of(project.name, test.digest)
     left = policy.alpha - spent(len(past), policy.alpha)
     following = alpha_spending(len(past) + 1, policy.alpha)
     fresh = alpha_spending(1, policy.alpha)
-    message = f"{len(past)} comparisons on this test set; {left:.2g} of the error budget {policy.alpha:g} is left, the next one is decided at {following:.2g}"
-    shared = sum(n for other, n in store.others(project.name, test.digest) if overlap(test.window, other.window) > 0.5)
+    message = f"{len(past)} comparisons on this test set; {left:.2g} of the error budget {policy.alpha:g} is left, "
+    message += f"the next one is decided at {following:.2g}"
+    others = store.others(project.name, test.digest)
+    shared = sum(count for other, count in others if overlap(test.window, other.window) > OVERLAP)
     facts: dict[str, Any] = {
         **budget_facts(len(past), policy.alpha),
         "share on a fresh test period": f"{fresh:.2g}",
@@ -80,7 +82,7 @@ def _what_would_change(past: Sequence[Comparison], policy: Policy) -> Iterator[T
         "sees from (fresh)",
         "should see",
     )
-    note = "The same gain with the same standard error, judged again; a fresh period has rows of its own, so this is a guide."
+    note = "The same gain with the same standard error, judged again; a fresh period has rows of its own: a guide."
     yield Table("What a fresh test period would change", columns, shown, note)
 
 

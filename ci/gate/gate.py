@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ci.data import prepare
+from ci.data import layout
 from ci.errors import BadInput, Outcome
 from ci.files import sha256, sha256_of
 from ci.gate import behaviour, card, cost, leakage, plots, told
 from ci.gate.audit import audited
-from ci.gate.budget import Comparison, Pair, overlap, remembered, settled
+from ci.gate.budget import OVERLAP, Comparison, Pair, overlap, remembered, settled
 from ci.gate.heldout import HeldOut
 from ci.gate.judge import judge, same
 from ci.gate.told import Duel
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 METHOD = 1
 """Version of the method: a verdict by another one is not remembered as the same."""
-
-_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def gate(project: Project, challenger: Path, champion: Champion, work: Workplace
         Unavailable: the comparisons ledger does not answer.
     """
     work.card.unlink(missing_ok=True)
-    rows = HeldOut(work.prepared / prepare.TEST, project.contract)
+    rows = HeldOut(work.prepared / layout.TEST, project.contract)
     theirs = Bundle(champion.folder) if champion.folder else None
     duel = Duel(project, rows, Bundle(challenger), theirs, champion.source)
     _same_question(duel)
@@ -102,7 +100,7 @@ def _same_question(duel: Duel) -> None:
     for whose, bundle in (("challenger", duel.challenger), ("champion", duel.champion)):
         if bundle and bundle.task is not duel.project.contract.task:
             raise BadInput(
-                f"{bundle.folder}: this {whose} is a {bundle.task} model, the contract says {duel.project.contract.task}"
+                f"{bundle.folder}: a {bundle.task} model as {whose}, the contract says {duel.project.contract.task}"
             )
 
 
@@ -171,12 +169,12 @@ def _reuse(duel: Duel, store: Comparisons) -> Iterator[Check]:
     shared = [
         (count, share)
         for item, count in store.others(duel.project.name, duel.rows.digest)
-        if (share := overlap(duel.rows.window, item.window)) > _OVERLAP
+        if (share := overlap(duel.rows.window, item.window)) > OVERLAP
     ]
     if shared:
         count, most = sum(number for number, _ in shared), max(share for _, share in shared)
         message = f"{count} comparisons were made on test sets that cover up to {most:.0%} of this one's period"
-        yield Check("fresh test period", Found.WARNED, message, most, _OVERLAP, n=count)
+        yield Check("fresh test period", Found.WARNED, message, most, OVERLAP, n=count)
 
 
 def _say(duel: Duel, work: Workplace) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ci.data import prepare, rows
+from ci.data import layout, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput
 from ci.files import read_json, sha256
@@ -63,7 +63,7 @@ class HeldOut:
     @cached_property
     def split(self) -> dict[str, Any]:
         """How train and test set were cut, as the prepare stage wrote it."""
-        found: dict[str, Any] = read_json(self.file.with_name(prepare.SPLIT))
+        found: dict[str, Any] = read_json(self.file.with_name(layout.SPLIT))
         return found
 
     @property

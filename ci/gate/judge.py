@@ -14,6 +14,7 @@ from ci import stats
 from ci.contract import Task
 from ci.errors import BadInput, Outcome
 from ci.gate import contest, slices
+from ci.gate.contest import Risk
 from ci.gate.policy import Policy
 from ci.gate.rules import resolve
 from ci.gate.sample import checked
@@ -65,7 +66,7 @@ def judge(
     sample = checked(
         rules.task, y, challenger, champion, clusters=clusters, weights=weights, slices=slices, policy=policy
     )
-    if not (finite := _finite("challenger", sample.challenger, Found.REJECTED)).outcome == Found.PASSED:
+    if (finite := _finite("challenger", sample.challenger, Found.REJECTED)).outcome is not Found.PASSED:
         return concluded([finite, *more])
     if sample.champion is None:
         return concluded([*_alone(sample, policy, rules, {}), *more], metrics=_measured_alone(sample, rules))
@@ -74,7 +75,7 @@ def judge(
         return _without_champion(sample, policy, rules, theirs, more)
     if np.array_equal(sample.challenger, sample.champion):
         return same(f"both models answer all {sample.n:,} rows alike")
-    return _compared(sample, policy, rules, stats.alpha_spending(comparison, policy.alpha), comparison, more)
+    return _compared(sample, policy, rules, comparison, more)
 
 
 def same(why: str) -> Verdict:
@@ -83,30 +84,28 @@ def same(why: str) -> Verdict:
     return Verdict(Outcome.PASSED, message, (Check("same", Found.PASSED, message),), release_needed=False)
 
 
-def _compared(
-    sample: Sample, policy: Policy, rules: Rules, alpha: float, comparison: int, more: Sequence[Check]
-) -> Verdict:
+def _compared(sample: Sample, policy: Policy, rules: Rules, comparison: int, more: Sequence[Check]) -> Verdict:
+    risk = Risk(stats.alpha_spending(comparison, policy.alpha), policy.power)
     enough = list(_enough(sample, policy))
     evidence = all(check.outcome is Found.PASSED for check in enough)
     found, problems = _measured(sample, rules) if _can_be_measured(sample) else ({}, [])
     by_slice = slices.judged(sample, policy, rules) if evidence and not problems else []
-    verdict = concluded(
+    return concluded(
         [
             *(check for check in enough if check.outcome is not Found.PASSED),
             *problems,
-            *(_without_evidence(check, evidence=evidence) for check in _contests(found, policy, rules, alpha)),
+            *(_without_evidence(check, evidence=evidence) for check in _contests(found, policy, rules, risk)),
             *_slice_checks(by_slice, policy),
             *_alone(sample, policy, rules, found, evidence=evidence),
             *(check for check in enough if check.outcome is Found.PASSED),
             *more,
         ],
+        by_slice,
         comparison=comparison,
-        alpha=alpha,
+        alpha=risk.alpha,
         metrics=found,
-        slices=by_slice,
         disagreement=sample.disagreement,
     )
-    return verdict
 
 
 def _finite(whose: str, answers: npt.NDArray[np.float64], otherwise: Found) -> Check:
@@ -180,16 +179,16 @@ def _measured_alone(sample: Sample, rules: Rules) -> dict[str, Measured]:
     return found
 
 
-def _contests(found: Mapping[str, Measured], policy: Policy, rules: Rules, alpha: float) -> Iterator[Check]:
+def _contests(found: Mapping[str, Measured], policy: Policy, rules: Rules, risk: Risk) -> Iterator[Check]:
     """The primary metric must be better if the policy says so; no compared metric may be worse."""
     for rule in rules.compared:
         measured = found.get(rule.metric.name)
         if measured is None or measured.gain is None:
             continue
         if rule.metric.name == rules.primary and policy.promote == "superior":
-            yield contest.better(rule, measured, policy.min_gain, alpha, policy.power)
+            yield contest.better(rule, measured, policy.min_gain, risk)
         else:
-            yield contest.not_worse(rule, measured, alpha, policy.power)
+            yield contest.not_worse(rule, measured, risk)
 
 
 def _without_evidence(check: Check, *, evidence: bool) -> Check:
@@ -244,11 +243,11 @@ def _skill(sample: Sample, policy: Policy, rules: Rules) -> Iterator[Check]:
     except ValueError as error:
         yield _unmeasurable(sample, rules.primary, error)
     else:
-        yield contest.skill(rule, gain, constant.value, _ALPHA, policy.power)
+        yield contest.skill(rule, gain, constant.value, Risk(_ALPHA, policy.power))
 
 
 def _calibration(sample: Sample, policy: Policy) -> Iterator[Check]:
-    """Expected calibration error, told always; judged, less what chance alone puts there, where the policy limits it."""
+    """Tell the expected calibration error; judge it, less what chance puts there, where the policy limits it."""
     answers: Any = sample.challenger
     if sample.task not in {Task.BINARY, Task.MULTICLASS} or answers.min() < 0 or answers.max() > 1:
         return

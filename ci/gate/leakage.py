@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ci.contract import Role
-from ci.data import prepare, rows
+from ci.data import layout, prepare, rows
 from ci.errors import BadInput
 from ci.report import Check, Found
 
@@ -31,7 +31,7 @@ def checks(bundle: Bundle, contract: Contract, test: HeldOut, limits: Leakage) -
     """Look for what the challenger could not know; the training set lies beside the test set."""
     yield _columns(bundle, contract, limits)
     yield from trained_before(bundle, test.split, "challenger")
-    yield from _rows_on_both_sides(contract, test.frame, test.file.with_name(prepare.TRAIN), limits)
+    yield from _rows_on_both_sides(contract, test.frame, test.file.with_name(layout.TRAIN), limits)
     yield from _single_features(contract, test.frame, limits)
 
 

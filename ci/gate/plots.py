@@ -11,6 +11,7 @@ from ci.contract import Task
 from ci.files import replacing_folder
 from ci.model.plots import GOOD, INK, SOFT, axes
 from ci.report import Found, Picture
+from ci.templating import cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ _COLORS = {
     Found.SKIPPED: SOFT,
 }
 _MOST = 40
+_FAR = 15.0
+_TICKS = (-100, -30, -10, -4, -1, 0, 1, 4, 10, 30, 100)
 
 
 def curves(rows: HeldOut, answers: Mapping[str, Array | None]) -> dict[str, list[dict[str, float]]]:
@@ -82,25 +85,26 @@ def _intervals(checks: Sequence[Check]) -> Any:
         limit = float(check.limit or 0) / unit
         ax.plot([limit, limit], [place - 0.38, place + 0.38], color=INK, linewidth=1.6)
     ax.set_yticks(range(len(checks)), [check.name[:44] for check in reversed(checks)], fontsize=8)
-    ax.set_xscale("symlog", linthresh=4, linscale=1.6)
+    if max(np.abs(ax.get_xlim())) > _FAR:  # one slice far out must not squeeze all others
+        ax.set_xscale("symlog", linthresh=4, linscale=1.6)
+        ax.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        ax.minorticks_off()
     ax.set_xlabel("gain in margins; black ticks are the limits")
     return figure
 
 
 def _limits(checks: Sequence[Check]) -> Any:
-    """Each in its own unit, so each in a row of its own, from limit (black) to interval."""
+    """Each in its own unit, so each in a row of its own, from limit (black) to interval; right is good."""
     figure, ax = axes(width=8.0, height=max(1.8, 0.4 * len(checks) + 0.9))
     for place, check in enumerate(reversed(checks)):
-        limit, (low, high) = float(check.limit or 0), check.interval or (0.0, 0.0)
-        reach = max(abs(low - limit), abs(high - limit)) or 1.0
+        limit, ends, at = float(check.limit or 0), check.interval or (0.0, 0.0), float(check.observed or 0)
+        error = check.extra["kind"] == "floor" and stats.lookup(check.extra["metric"]).direction < 0
+        unit = (max(abs(end - limit) for end in ends) or 1.0) * (-1 if error else 1)
         color = _COLORS[check.outcome]
-        ax.plot([(low - limit) / reach, (high - limit) / reach], [place, place], color=color, linewidth=2.4)
-        ax.plot((float(check.observed or 0) - limit) / reach, place, "o", color=color, markersize=5)
+        ax.plot([(end - limit) / unit for end in ends], [place, place], color=color, linewidth=2.4)
+        ax.plot((at - limit) / unit, place, "o", color=color, markersize=5)
     ax.axvline(0, color=INK, linewidth=1.6)
-    names = [
-        f"{check.name}: {float(check.observed or 0):.4g}, limit {float(check.limit or 0):g}"
-        for check in reversed(checks)
-    ]
+    names = [f"{check.name}: {cell(check.observed)}, limit {cell(check.limit)}" for check in reversed(checks)]
     ax.set_yticks(range(len(checks)), names, fontsize=8)
     ax.set_xticks([])
     return figure

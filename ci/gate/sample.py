@@ -56,11 +56,19 @@ class Sample:
 
     def part(self, rows: Array) -> Sample:
         """Return the rows with these numbers (n_part,), without slices."""
-        picked = {
-            name: None if (values := getattr(self, name)) is None else values[rows]
-            for name in ("y", "challenger", "champion", "clusters", "weights")
-        }
-        return replace(self, slices={}, **picked)
+
+        def some(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            y=self.y[rows],
+            challenger=self.challenger[rows],
+            champion=some(self.champion),
+            clusters=some(self.clusters),
+            weights=some(self.weights),
+            slices={},
+        )
 
     def estimate(self, metric: str, of: Literal["challenger", "champion"] = "challenger") -> stats.Estimate:
         """Measure one model; ValueError where that cannot be done."""
@@ -112,12 +120,13 @@ class Sample:
         if self.champion is None:
             return np.zeros(self.n)
         if self.task is Task.RANKING:
-            return np.abs(_percentiles(self.challenger) - _percentiles(self.champion))
-        gap = np.abs(self.challenger - self.champion)
+            moved: Array = _percentiles(self.challenger) - _percentiles(self.champion)
+            return np.abs(moved)
+        gap: Array = np.abs(self.challenger - self.champion)
         if self.task is Task.REGRESSION:
             spread = float(np.abs(self.y - np.median(self.y)).mean()) or 1.0
-            return np.asarray(gap / spread)
-        return np.asarray(gap.sum(axis=1) / 2 if gap.ndim == 2 else gap)
+            return gap / spread
+        return gap.sum(axis=1) / 2 if gap.ndim == 2 else gap
 
     def _best_constant(self, metric: str) -> Any:
         weights = np.ones(self.n) if self.weights is None else self.weights
@@ -214,4 +223,5 @@ def _lengthy(name: str, values: npt.ArrayLike, n: int) -> Array:
 
 
 def _percentiles(scores: Array) -> Array:
-    return np.argsort(np.argsort(scores, kind="stable"), kind="stable") / max(len(scores) - 1, 1)
+    """Rank of each score over the most there could be, 0 to 1; ties keep the order of the rows."""
+    return np.asarray(np.argsort(np.argsort(scores, kind="stable"), kind="stable") / max(len(scores) - 1, 1))

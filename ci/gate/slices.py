@@ -9,34 +9,41 @@ twice the margin, is reported as underpowered: it vetoes only with evidence, nev
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ci import stats
 from ci.contract import Task
-from ci.gate.contest import plain, signless
+from ci.gate.contest import plain, signed, size
 from ci.gate.verdict import SliceFound
 from ci.report import Check, Found
+from ci.templating import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.gate.policy import Policy
     from ci.gate.rules import Rules
-    from ci.gate.sample import Sample
+    from ci.gate.sample import Array, Sample
 
 ALPHA = 0.05
 """Chance that harmless slices reject a challenger; a veto is no promotion and spends no budget of the test set."""
+
+
+class _Slice(NamedTuple):
+    """Rows of one value of a column, by number (n_part,)."""
+
+    column: str
+    value: str
+    rows: Array
 
 
 @dataclass(frozen=True)
 class _Tested:
     """A slice whose gain was measured, before Holm's correction."""
 
-    column: str
-    value: str
-    rows: np.ndarray[Any, Any]
+    of: _Slice
     challenger: float
     champion: float
     gain: stats.Estimate
@@ -46,9 +53,10 @@ class _Tested:
 def judged(sample: Sample, policy: Policy, rules: Rules) -> list[SliceFound]:
     """Judge all slices; the one that does most damage to the whole comes first, the unmeasured ones last."""
     tested, found = [], []
-    for column, value, rows in _slices(sample, policy.slices.max_values):
+    for item in _slices(sample, policy.slices.max_values):
+        column, value, rows = item
         try:
-            tested.append(_tested(sample, policy, rules, column, value, rows))
+            tested.append(_tested(sample.part(rows), policy, rules, item))
         except ValueError as error:
             check = Check(f"slice {column}={value}", Found.SKIPPED, str(error), n=len(rows), extra={"kind": "slice"})
             found.append(SliceFound(column, value, len(rows), check))
@@ -57,7 +65,7 @@ def judged(sample: Sample, policy: Policy, rules: Rules) -> list[SliceFound]:
     return sorted(found, key=lambda item: (item.damage is None, -(item.damage or 0.0), -item.n))
 
 
-def _slices(sample: Sample, most: int) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+def _slices(sample: Sample, most: int) -> Iterator[_Slice]:
     """Yield column, value and row numbers, most frequent first; rare values of a column together."""
     import pandas as pd
 
@@ -73,24 +81,23 @@ def _slices(sample: Sample, most: int) -> Iterator[tuple[str, str, np.ndarray[An
         placed = np.minimum(rank[codes], most)
         groups = np.split(np.argsort(placed, kind="stable"), np.cumsum(np.bincount(placed))[:-1])
         for place, rows in enumerate(groups):
-            yield column, texts[order[place]] if place < most else f"(other: {len(order) - most} values)", rows
+            value = texts[order[place]] if place < most else f"(other: {len(order) - most} values)"
+            yield _Slice(column, value, rows)
 
 
-def _tested(
-    sample: Sample, policy: Policy, rules: Rules, column: str, value: str, rows: np.ndarray[Any, Any]
-) -> _Tested:
+def _tested(part: Sample, policy: Policy, rules: Rules, of: _Slice) -> _Tested:
     """Measure one slice; ValueError says why it cannot be judged."""
-    part = sample.part(rows)
-    if len(rows) < policy.slices.min_rows:
-        raise ValueError(f"too small: {len(rows):,} rows, {policy.slices.min_rows} are needed")
-    if (events := _events(part)) < policy.slices.min_events:
-        raise ValueError(f"too small: {events} rows of the rarer class, {policy.slices.min_events} are needed")
+    limits = policy.slices
+    if part.n < limits.min_rows:
+        raise ValueError(f"too small: {part.n:,} rows, {limits.min_rows} are needed")
+    if (events := _events(part)) < limits.min_events:
+        raise ValueError(f"too small: {events} rows of the rarer class, {limits.min_events} are needed")
     if part.n_clusters is not None and part.n_clusters < policy.min_clusters:
         raise ValueError(f"too small: {part.n_clusters} clusters, {policy.min_clusters} are needed")
-    rule = rules.slices
-    challenger, champion = part.estimate(rule.metric.name), part.estimate(rule.metric.name, of="champion")
-    margin = policy.slices.margin or 2 * rule.margin_at(champion.value)
-    return _Tested(column, value, rows, challenger.value, champion.value, part.gain(rule.metric.name), margin)
+    name = rules.slices.metric.name
+    challenger, champion = part.estimate(name), part.estimate(name, of="champion")
+    margin = limits.margin or 2 * rules.slices.margin_at(champion.value)
+    return _Tested(of, challenger.value, champion.value, part.gain(name), margin)
 
 
 def _events(part: Sample) -> int:
@@ -103,12 +110,12 @@ def _events(part: Sample) -> int:
 def _found(item: _Tested, adjusted: float, sample: Sample, policy: Policy, rules: Rules) -> SliceFound:
     gain, name = item.gain, rules.slices.metric.name
     mde = gain.mde(ALPHA, policy.power)
-    figures = f"{name} {item.challenger:.4g} against {item.champion:.4g}, gain {gain.value:+.2g}"
+    figures = f"{name} {number(item.challenger)} against {number(item.champion)}, gain {signed(gain.value)}"
     certain = gain.lower(1 - ALPHA) > -item.margin
     check = Check(
-        f"slice {item.column}={item.value}",
+        f"slice {item.of.column}={item.of.value}",
         Found.PASSED,
-        f"{'not worse here' if certain else f'no loss beyond {signless(item.margin)} shown'}: {figures}",
+        f"{'not worse here' if certain else f'no loss beyond {size(item.margin)} shown'}: {figures}",
         gain.value,
         -item.margin,
         (gain.lower(1 - ALPHA), gain.upper(1 - ALPHA)),
@@ -118,9 +125,8 @@ def _found(item: _Tested, adjusted: float, sample: Sample, policy: Policy, rules
     if adjusted <= ALPHA:
         check = replace(check, outcome=Found.REJECTED, message=f"worse here, Holm p {adjusted:.2g}: {figures}")
     elif not certain and mde > 2 * item.margin:
-        message = f"underpowered: losses below {signless(mde)} stay unseen; {figures}"
+        message = f"underpowered: losses below {size(mde)} stay unseen; {figures}"
         check = replace(check, outcome=Found.SKIPPED, message=message)
-    share = len(item.rows) / sample.n
-    return SliceFound(
-        item.column, item.value, len(item.rows), check, gain.value, -gain.value * share, item.challenger, item.champion
-    )
+    column, value, rows = item.of
+    damage = -gain.value * len(rows) / sample.n
+    return SliceFound(column, value, len(rows), check, gain.value, damage, item.challenger, item.champion)

@@ -101,13 +101,13 @@ def card_table(duel: Duel) -> Table:
     """Spell the model card's facts, from evaluation and lineage of the bundle."""
     contract, lineage = duel.project.contract, duel.challenger.lineage
     cut = duel.rows.split.get("cut", {})
-    data = lineage.get("data", {})
+    data, period = lineage.get("data", {}), f", {cut['test_start'][:10]} to {cut['test_end'][:10]}" if cut else ""
     lines = [
         ("intended use", contract.description),
         ("answers with", duel.challenger.signature["output"]["description"]),
         ("owner of the data", contract.owner),
         ("data version", f"{data.get('version', '')[:12]}, as of {data.get('as_of')}, {data.get('rows', 0):,} rows"),
-        ("judged on", f"{len(duel.rows.frame):,} rows" + (f", {cut['test_start'][:10]} to {cut['test_end'][:10]}" if cut else "")),
+        ("judged on", f"{len(duel.rows.frame):,} rows{period}"),
         ("rows count as dependent within", contract.cluster or "none: the intervals take rows as independent"),
         ("not tested for", "anything else, nor for what happened after its newest row"),
     ]  # fmt: skip

@@ -17,7 +17,8 @@ from ci.data.rows import type_of
 from ci.errors import BadInput
 from ci.files import read_json, said_plainly, sha256
 from ci.model import encoding, graph
-from ci.model.bundle import EVALUATION, GOLDEN, LINEAGE, MANIFEST, SIGNATURE, digest
+from ci.model.bundle import GOLDEN, LINEAGE, MANIFEST, SIGNATURE, digest
+from ci.model.evaluate import EVALUATION
 from ci.model.train import MODEL
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ci import stats
 from ci.contract import Task
-from ci.data import prepare, rows
+from ci.data import layout, prepare, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, Outcome
 from ci.files import read_json, replacing_folder, sha256, write_json
@@ -97,9 +97,9 @@ def evaluate(project: Project, prepared: Path, model: Path, target: Path, progre
             "rows": len(scored.frame),
             "clusters": None if scored.clusters is None else int(scored.clusters.max()) + 1,
             "cluster": project.contract.cluster,
-            "test_sha256": sha256(prepared / prepare.TEST),
+            "test_sha256": sha256(prepared / layout.TEST),
             "model_sha256": sha256(model),
-            "split": read_json(prepared / prepare.SPLIT),
+            "split": read_json(prepared / layout.SPLIT),
             "primary": primary(project.contract.task),
             "metrics": metrics,
             "slices": slices,
@@ -123,7 +123,7 @@ def primary(task: Task) -> str:
 
 
 def _scored(project: Project, prepared: Path, model: Path) -> Scored:
-    frame = read_parquet(prepared / prepare.TEST)
+    frame = read_parquet(prepared / layout.TEST)
     scores = Scorer(model, project.contract).score(frame)
     if not np.isfinite(scores).all():
         raise BadInput(f"{model}: {int((~np.isfinite(scores)).sum()):,} of {scores.size:,} answers are NaN or infinite")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ci.contract import Task, Type
-from ci.data import prepare, rows
+from ci.data import layout, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, StepError
 from ci.files import read_json, replacing_folder, sha256, write_json
@@ -54,10 +54,10 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
     contract = project.contract
     if taken := [name for name in contract.features if name.startswith(ANSWER)]:
         raise BadInput(f"{project.name}: the column {taken[0]!r} cannot be a feature: the name is taken")
-    frame = read_parquet(prepared / prepare.TRAIN)
+    frame = read_parquet(prepared / layout.TRAIN)
     progress.line(f"train {project.name}: {len(frame):,} rows, {len(contract.features)} columns")
     trained = _trained(project, frame)
-    reference = reference_rows(project, read_parquet(prepared / prepare.TEST))
+    reference = reference_rows(project, read_parquet(prepared / layout.TEST))
     answers = np.asarray(trained.predict(reference))
     if not np.isfinite(answers).all():
         raise BadInput(
@@ -75,7 +75,7 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
         "seed": project.params.train.seed,
         **_facts(trained.facts),
     }
-    split = read_json(prepared / prepare.SPLIT)
+    split = read_json(prepared / layout.SPLIT)
     return Result(
         f"learned from {len(frame):,} rows; the graph has {size / 1e6:.1f} MB",
         facts=facts,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.contract import Task
-from ci.data import check, ingest, prepare
+from ci.data import check, ingest, layout, prepare
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, Outcome
 from ci.model.evaluate import STRONG_ALONE, scores_alone
@@ -89,7 +89,7 @@ def _once(
         return None, str(error)
     if result.outcome is not Outcome.PASSED:
         return _without_leaks(draft, result) or _split_otherwise(draft), f"prepare would say: {result.message}"
-    train, test = (read_parquet(folder / "prepared" / name) for name in (prepare.TRAIN, prepare.TEST))
+    train, test = (read_parquet(folder / "prepared" / name) for name in (layout.TRAIN, layout.TEST))
     if problem := _unsound(draft, train, test):
         return _split_otherwise(draft), problem
     return draft.but(trusted=_strong_alone(project, test)), ""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _FEWEST_DAYS = 10
 _NAMED = re.compile(r"time|date|stamp|when|day|datum|fecha|data|(^|_)(at|ts|on)$", re.IGNORECASE)
 _OTHER = re.compile(
-    r"birth|dob|born|geburt|naissance|expir|valid|until|due|end|clos|deliver|renew|updated|modified", re.IGNORECASE
+    r"birth|dob|born|geburt|naissance|expir|valid|until|due|end|closed|closing|deliver|renew|updated|modified",
+    re.IGNORECASE,
 )
 _TEST_SHARE = 0.2
 

@@ -219,7 +219,7 @@ def test_a_bad_file_is_one_clear_line(scaffold: Scaffold, case: str) -> None:
         ({"name": "Bad Name"}, "--name: 'Bad Name' is no project name"),
         ({"name": "all"}, "--name: all is reserved"),
         ({"target": "Left"}, "--target: no column 'Left' (did you mean 'left'?)"),
-        ({"keys": ("twon",)}, "--key: no column 'twon' (did you mean 'town'?)"),
+        ({"keys": ("twn",)}, "--key: no column 'twn' (did you mean 'town'?)"),
         ({"keys": ("town",)}, "of 200 rows repeat town"),
         ({"keys": ("left",)}, "--key: left is the target"),
         ({"event_time": "town"}, "--event-time: town cannot be read as dates"),

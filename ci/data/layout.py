@@ -1,0 +1,3 @@
+"""What `prepare` leaves in its folder, by name."""
+
+TRAIN, TEST, SPLIT = "train.parquet", "test.parquet", "split.json"
