@@ -44,8 +44,8 @@ def ordered(checks: Sequence[Check]) -> list[Check]:
 
 def _copy_pictures(report: StepReport, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    for picture in report.result.pictures:
-        with replacing(folder / picture.path.name) as beside:
+    for file, picture in report.pictures():
+        with replacing(folder / file) as beside:
             shutil.copyfile(picture.path, beside)
 
 

@@ -56,9 +56,12 @@ class Split(Model):
     strategy: str = Field("time", pattern="^(time|group|random)$", description="time, group or random.")
     test_days: int = Field(30, ge=1, le=3650, description="Newest days with known labels, held out (time).")
     gap_days: int = Field(0, ge=0, le=3650, description="Days left out between train and test (time).")
-    train_days: int | None = Field(None, ge=1, le=36_500, description="Longest history to learn from (time); all if null.")
+    train_days: int | None = Field(
+        None, ge=1, le=36_500, description="Longest history to learn from (time); all if null."
+    )
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of rows held out (group, random).")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the draw (group, random).")
+    trusted: list[str] = Field(default_factory=list, description="Features that look like leaks, and are none.")
 
 
 class Drift(Model):
@@ -69,7 +72,9 @@ class Drift(Model):
     reference_periods: int = Field(3, ge=1, le=120, description="Trailing periods to compare with.")
     target_psi: float = Field(0.25, gt=0, description="Drift of the target above which the data is rejected.")
     critical: list[str] = Field(default_factory=list, description="Features whose drift rejects.")
-    rejected_share: float = Field(0.3, gt=0, le=1, description="Share of drifted features above which the data is rejected.")
+    rejected_share: float = Field(
+        0.3, gt=0, le=1, description="Share of drifted features above which the data is rejected."
+    )
 
 
 class Check(Model):
@@ -132,6 +137,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         document = YAML(typ="safe", pure=True).load(raw.decode("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: not YAML ({_first_line(error)})") from error
+    if document is None:
+        raise BadInput(f"{path}: empty")
     if not isinstance(document, dict):
         raise BadInput(f"{path}: expected keys and values, found {type(document).__name__}")
     return document

@@ -21,8 +21,8 @@ from pydantic import Field
 
 from ci.contract import Contract, load_contract
 from ci.errors import BadInput
-from ci.gate.policy import Policy
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load, shared
+from ci.params_gate import Policy
 from ci.sources import Source
 
 if TYPE_CHECKING:

@@ -102,10 +102,14 @@ class StepReport:
     build: Mapping[str, str] = field(default_factory=dict)
     exit_code: int | None = None
 
+    def pictures(self) -> list[tuple[str, Picture]]:
+        """Name the copies beside the page: pictures of two projects may be called alike."""
+        return [(f"{place}-{picture.path.name}", picture) for place, picture in enumerate(self.result.pictures, 1)]
+
     def as_json(self) -> dict[str, Any]:
         """Return the report as docs/reference/report.md describes it."""
         result = asdict(self.result)
-        pictures = [{"file": picture.path.name, "caption": picture.caption} for picture in self.result.pictures]
+        pictures = [{"file": file, "caption": picture.caption} for file, picture in self.pictures()]
         document: dict[str, Any] = finite(
             {
                 "schema_version": SCHEMA_VERSION,

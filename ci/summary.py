@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import BadInput
@@ -14,6 +13,7 @@ from ci.report import Picture, Result, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ci.project import Project
 
@@ -109,7 +109,7 @@ def summary(projects: Sequence[Project]) -> Result:
 
 
 def _curve(item: Built) -> Path:
-    return Path("reports", item.project.name, "evaluate_files", "calibration.png")
+    return item.project.path("models", "evaluation", "pictures", "calibration.png")
 
 
 def in_terminal(result: Result) -> str:

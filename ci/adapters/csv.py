@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -25,35 +26,34 @@ def to_parquet(path: Path, target: Path, *, separator: str, encoding: str) -> No
     Convert a CSV (plain, .gz or a .zip of one file) to Parquet.
 
     Types are inferred; text that looks like a time stays text, because only the contract knows what it means. A column
-    that changes its type half-way is read as text.
+    that turns out to be wider half-way is read again as what it is: integers as numbers, anything else as text.
 
     Raises:
         BadInput: empty, not in `encoding`, or lines of different lengths.
     """
     import pyarrow as pa
 
-    texts: set[str] = set()
+    wider: dict[str, pa.DataType] = {}
     while True:
         try:
-            _convert(path, target, separator, encoding, texts)
-        except (pa.ArrowException, UnicodeDecodeError, LookupError) as error:
-            mixed = re.search(r"In CSV column #(\d+)", str(error))
+            _convert(path, target, separator, encoding, wider)
+        except (pa.ArrowException, UnicodeDecodeError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            mixed = re.search(r"In CSV column #(\d+): CSV conversion error to (\w+)", str(error))
             if mixed is None or "invalid UTF8" in str(error):
                 raise _explained(path, encoding, error) from error
             name = _header(path, separator, encoding)[int(mixed.group(1))]
-            if name in texts:
+            if name in wider and wider[name] == pa.string():
                 raise _explained(path, encoding, error) from error
-            texts.add(name)
+            wider[name] = pa.float64() if mixed.group(2) == "int64" else pa.string()
         else:
             return
 
 
-def _convert(path: Path, target: Path, separator: str, encoding: str, texts: set[str]) -> None:
-    import pyarrow as pa
+def _convert(path: Path, target: Path, separator: str, encoding: str, wider: dict[str, pa.DataType]) -> None:
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
-    types = {name: pa.string() for name in texts}
+    types = dict(wider)
     for sniffing in (True, False):
         with ExitStack() as stack:
             reader = stack.enter_context(
@@ -113,11 +113,16 @@ def _header(path: Path, separator: str, encoding: str) -> list[str]:
 
     with ExitStack() as stack:
         head: bytes = _opened(path, stack).read(_WIDEST_LINE)
-    return next(csv.reader(head.decode(encoding, "replace").splitlines(), delimiter=separator))
+    text = head.decode(encoding, "replace").removeprefix("\ufeff")
+    return next(csv.reader(text.splitlines(), delimiter=separator))
 
 
 def _explained(path: Path, encoding: str, error: Exception) -> BadInput:
     line = " ".join(str(error).split())[:160]
     if "UTF8" in line or isinstance(error, UnicodeDecodeError):
-        return BadInput(f"{path}: not {encoding}, or mixed encodings ({line})", hint="set `encoding`, such as latin-1")
+        return BadInput(
+            f"{path}: not {encoding}, or of mixed encodings ({line})", hint="set `encoding`, such as latin-1"
+        )
+    if isinstance(error, LookupError):
+        return BadInput(f"{path}: {encoding} is no encoding", hint="such as utf-8, latin-1 or cp1252")
     return BadInput(f"{path}: not readable as CSV ({line})", hint="look at `separator` and `encoding`")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ci.sources import HttpTable, PackageTable
 
 _TRIES = 3
+_LATER = {408, 425, 429}  # "come back", said in the range of "never"
 _PIP_TIMEOUT_S = 600
 
 
@@ -31,7 +32,7 @@ def cache_folder() -> Path:
     written (an agent without a home).
     """
     named = os.environ.get("SLIPWAY_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~").expanduser() / ".cache")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  # never raises
     for folder in [Path(named)] if named else [Path(base, "slipway"), Path(".slipway", "cache")]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def download(table: HttpTable, cache: Path) -> Path:
         Unavailable: no answer after three tries.
     """
     wanted = cache / "http" / table.sha256 / (Path(table.url.split("?")[0]).name or "body")
-    if wanted.exists():
+    if wanted.exists() and sha256(wanted) == table.sha256:
         return wanted
     for attempt in range(_TRIES):
         try:
@@ -122,7 +123,7 @@ def _download_once(table: HttpTable, wanted: Path) -> Path:
     )
     try:
         with requests.get(table.url, headers=headers, stream=True, timeout=table.timeout_s) as answer:
-            if 400 <= answer.status_code < 500:
+            if 400 <= answer.status_code < 500 and answer.status_code not in _LATER:
                 raise BadInput(f"{table.url}: {answer.status_code} {answer.reason}")
             answer.raise_for_status()
             with replacing(wanted) as beside:

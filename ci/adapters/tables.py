@@ -67,12 +67,13 @@ class FilesReader:
     def schema(self, start: datetime | None, end: datetime | None) -> dict[str, str]:
         """Return column to type, as delivered; how wide a number or text is stored makes no difference."""
         files = self._overlapping(start, end) or self.files
-        delivered = self._datasets[files[-1]].schema
-        return {name: _kind(kind) for name, kind in zip(delivered.names, delivered.types, strict=True)}
+        delivered, wanted = self._datasets[files[-1]].schema, self.table.columns
+        kinds = zip(delivered.names, delivered.types, strict=True)
+        return {name: _kind(kind) for name, kind in kinds if wanted is None or name in wanted}
 
     def digest(self, start: datetime | None, end: datetime | None) -> str:
         """Digest the files that have rows in the window; other files may come and go."""
-        return sha256_of([sha256(path) for path in self._overlapping(start, end)])
+        return sha256_of([self._digests[path] for path in self._overlapping(start, end)])
 
     def read(self, start: datetime | None, end: datetime | None) -> pd.DataFrame:
         """Read the rows in the window; row groups outside are not touched."""
@@ -87,6 +88,10 @@ class FilesReader:
                 raise BadInput(f"{path}: {_line(error)}") from error
             found.append(rows.to_pandas())
         return found[0] if len(found) == 1 else pd.concat(found, ignore_index=True)
+
+    @cached_property
+    def _digests(self) -> dict[Path, str]:
+        return {path: sha256(path) for path in self.files}
 
     @cached_property
     def _datasets(self) -> dict[Path, ds.Dataset]:
@@ -113,7 +118,7 @@ class FilesReader:
         from ci.adapters.csv import to_parquet
 
         options = {"separator": self.table.separator, "encoding": self.table.encoding}
-        converted = self.cache / "tables" / f"{sha256_of([sha256(path), options])}.parquet"
+        converted = self.cache / "tables" / f"{sha256_of([self._digests[path], options])}.parquet"
         if not converted.exists():
             with replacing(converted) as beside:
                 to_parquet(path, beside, **options)

@@ -6,8 +6,6 @@ Streams period by period, so that memory grows with hashes (8 bytes a row), not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +15,9 @@ from ci.contract import Task, Type
 from ci.data import rows
 from ci.data.layout import SPLIT, TEST, TRAIN
 from ci.data.manifest import Manifest, load_manifest, read_part
+from ci.data.split import SIDES, Split, kept, split_of
 from ci.errors import BadInput, Outcome
-from ci.files import replacing_folder, sha256, write_json
+from ci.files import read_json, replacing_folder, sha256, write_json
 from ci.report import Check, Found, Result, Table, deciding, finite, worst
 
 if TYPE_CHECKING:
@@ -29,78 +28,23 @@ if TYPE_CHECKING:
     from ci.progress import Progress
     from ci.project import Project
 
-_LEAK_AUC = 0.95
-_SAMPLE = 100_000
+_ALMOST_THE_TARGET = 0.95
+_STRONG = {Task.BINARY: 0.75, Task.RANKING: 0.75}
+_STRONG_R2 = 0.5
+_MISSING_TOGETHER = 0.5
+_FEW_UNKNOWN = 50
 _MIN_ROWS = 20
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where the split lies; for a split by time `[…, train_end)` learns and `[test_start, test_end)` judges."""
-
-    train_start: datetime | None = None
-    train_end: datetime | None = None
-    test_start: datetime | None = None
-    test_end: datetime | None = None
-
-
-@dataclass
-class _Split:
-    project: Project
-    cut: Cut
-    test_groups: rows.Array
-    dropped: dict[str, int] = field(default_factory=dict)
-    hashes: dict[str, list[rows.Array]] = field(default_factory=lambda: {TRAIN: [], TEST: []})
-    groups: dict[str, list[rows.Array]] = field(default_factory=lambda: {TRAIN: [], TEST: []})
-    counts: dict[str, int] = field(default_factory=lambda: {TRAIN: 0, TEST: 0})
-    samples: list[pd.DataFrame] = field(default_factory=list)
-
-    def of(self, frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """Cut one period in two, without rows that have no target."""
-        contract = self.project.contract
-        known = frame[contract.target].notna()
-        self._drop("unknown target", int((~known).sum()))
-        frame = frame[known]
-        sides = self._sides(frame)
-        if contract.group and len(self.test_groups):
-            told = (sides == TRAIN) & np.isin(rows.row_hashes(frame[[contract.group]]), self.test_groups)
-            self._drop(f"older rows of a {contract.group} in the test set", int(told.sum()))
-            sides[told] = ""
-        made = {name: frame[sides == name] for name in (TRAIN, TEST)}
-        for name, part in made.items():
-            self.counts[name] += len(part)
-            self.hashes[name].append(rows.row_hashes(part[list(contract.features)]))
-            if contract.group:
-                self.groups[name].append(rows.row_hashes(part[[contract.group]]))
-        self.samples.append(made[TRAIN])
-        return made
-
-    def _drop(self, why: str, count: int) -> None:
-        self.dropped[why] = self.dropped.get(why, 0) + count
-
-    def _sides(self, frame: pd.DataFrame) -> rows.Array:
-        """Say for each row where it goes: TRAIN, TEST or nowhere ('')."""
-        settings, contract = self.project.params.split, self.project.contract
-        if settings.strategy == "time" and contract.event_time:
-            sides = _by_time(frame[contract.event_time], self.cut)
-            self._drop("in the gap, before the history, or too young for a label", int((sides == "").sum()))
-            return sides
-        names = (
-            [contract.group]
-            if settings.strategy == "group" and contract.group
-            else contract.keys or list(contract.features)
-        )
-        return _by_hash(frame[names], settings.test_share, settings.seed)
+_CHUNK_ROWS = 131_072
 
 
 def prepare(project: Project, raw: Path, target: Path, progress: Progress) -> Result:
     """
     Write train.parquet, test.parquet and split.json into `target`, together or not at all.
 
-    A leak is a verdict: then `target` stays as it was.
+    Beside `raw` lies the check.json of the same data version. A leak is a verdict: then `target` stays as it was.
 
     Raises:
-        BadInput: the settings of the split cannot work on this data.
+        BadInput: the data was not checked, or the settings of the split cannot work on it.
     """
     try:
         return _prepare(project, raw, target, progress)
@@ -116,88 +60,45 @@ class _Refused(Exception):  # noqa: N818
 
 
 def _prepare(project: Project, raw: Path, target: Path, progress: Progress) -> Result:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     manifest = load_manifest(raw)
-    cut = _cut(project, manifest)
-    split = _Split(project, cut, _groups_of_test(project, raw, manifest, cut))
-    columns = _kept(project.contract)
+    _checked(raw.parent / "check.json", manifest)
+    split = split_of(project, raw, manifest)
     with replacing_folder(target) as beside:
-        writers: dict[str, pq.ParquetWriter] = {}
-        for part in progress.over(manifest.parts, f"prepare {project.name}"):
-            frame = read_part(raw, part)[columns]
-            for name, rows_of_side in split.of(frame).items():
-                table = pa.Table.from_pandas(_dense(rows_of_side, project.contract), preserve_index=False)
-                if name not in writers:
-                    writers[name] = pq.ParquetWriter(beside / name, table.schema, compression="zstd")
-                writers[name].write_table(table.cast(writers[name].schema), row_group_size=131_072)
-        for writer in writers.values():
-            writer.close()
-        checks = [*_size_checks(split), *_leak_checks(split)]
-        result = _told(project, manifest, split, checks, target, beside)
+        _write(split, manifest, raw, beside, progress)
+        checks = [*_size_checks(split), *_overlap_checks(split), *_leak_checks(split)]
+        result = _told(split, manifest, checks).because(
+            outputs={str(target / name): sha256(beside / name) for name in SIDES}
+        )
         if result.outcome is not Outcome.PASSED:
-            raise _Refused(result)
+            raise _Refused(result.because(outputs={}))
         write_json(beside / SPLIT, finite({**result.data, "data_version": manifest.version}))
     return result
 
 
-def _groups_of_test(project: Project, raw: Path, manifest: Manifest, cut: Cut) -> rows.Array:
-    """Hash the groups that the test period will hold: their older rows must not be learned from."""
-    group, time = project.contract.group, project.contract.event_time
-    if group is None or time is None or cut.test_start is None:
-        return np.empty(0, dtype=np.uint64)
-    found = [np.empty(0, dtype=np.uint64)]
-    for part in manifest.parts:
-        if part.newest and datetime.fromisoformat(part.newest) >= cut.test_start:
-            frame = read_part(raw, part, [group, time])
-            found.append(rows.row_hashes(frame.loc[_by_time(frame[time], cut) == TEST, [group]]))
-    return np.unique(np.concatenate(found))
+def _checked(verdict: Path, manifest: Manifest) -> None:
+    """Hold back data that nobody checked; DVC sees to the order of stages, this sees to it by hand, too."""
+    if not verdict.is_file():
+        raise BadInput(f"{verdict}: not there: the data was not checked, or did not pass", hint="run check_data first")
+    if dict(read_json(verdict)).get("data_version") != manifest.version:
+        raise BadInput(f"{verdict}: is of another data version", hint="run check_data again")
 
 
-def _cut(project: Project, manifest: Manifest) -> Cut:
-    settings, contract = project.params.split, project.contract
-    if settings.strategy == "group" and contract.group is None:
-        raise BadInput("split.strategy: group needs a `group` in the contract")
-    if settings.strategy != "time":
-        return Cut()
-    if contract.event_time is None:
-        raise BadInput("split.strategy: time needs an `event_time` in the contract", hint="or use random or group")
-    mature = project.as_of - timedelta(days=contract.label_horizon_days)
-    newest = datetime.fromisoformat(manifest.watermark or manifest.as_of) + timedelta(microseconds=1)
-    end = min(mature, newest)
-    test_start = _midnight(end - timedelta(days=settings.test_days))
-    train_end = test_start - timedelta(days=settings.gap_days)
-    train_start = train_end - timedelta(days=settings.train_days) if settings.train_days else None
-    return Cut(train_start, train_end, test_start, end)
+def _write(split: Split, manifest: Manifest, raw: Path, beside: Path, progress: Progress) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-
-def _midnight(moment: datetime) -> datetime:
-    """Round up: a test period made of whole days has whole clusters."""
-    floor = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return floor if floor == moment else floor + timedelta(days=1)
-
-
-def _by_time(times: pd.Series[Any], cut: Cut) -> rows.Array:
-    sides = np.full(len(times), "", dtype=object)
-    sides[(times < cut.train_end) & (times >= (cut.train_start or pd.Timestamp.min))] = TRAIN
-    sides[(times >= cut.test_start) & (times < cut.test_end)] = TEST
-    return sides
-
-
-def _by_hash(frame: pd.DataFrame, test_share: float, seed: int) -> rows.Array:
-    """Draw by the hash of keys or group: a row keeps its side when others come and go."""
-    salt = np.uint64(pd.util.hash_array(np.array([seed]))[0])
-    drawn = (rows.row_hashes(frame) ^ salt) * np.uint64(0x9E3779B97F4A7C15)
-    return np.where(drawn >> np.uint64(11) < np.uint64(test_share * 2**53), TEST, TRAIN).astype(object)
-
-
-def _kept(contract: Contract) -> list[str]:
-    """Name the columns that later stages read; what is known only afterwards is not among them."""
-    extra = [contract.target, *contract.slices, *contract.keys]
-    cluster = None if contract.cluster == "day" else contract.cluster  # `day` is that of the event time
-    extra += [name for name in (contract.event_time, cluster, contract.group) if name]
-    return list(dict.fromkeys([*contract.features, *extra]))
+    columns = kept(split.project.contract)
+    writers: dict[str, pq.ParquetWriter] = {}
+    try:
+        for part in progress.over(manifest.parts, f"prepare {manifest.project}"):
+            for name, side in split.of(read_part(raw, part, columns)[columns]).items():
+                table = pa.Table.from_pandas(_dense(side, split.project.contract), preserve_index=False)
+                if name not in writers:
+                    writers[name] = pq.ParquetWriter(beside / name, table.schema, compression="zstd")
+                writers[name].write_table(table.cast(writers[name].schema), row_group_size=_CHUNK_ROWS)
+    finally:
+        for writer in writers.values():
+            writer.close()
 
 
 def _dense(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
@@ -205,42 +106,97 @@ def _dense(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     return frame.astype({contract.target: "bool" if target is Type.BOOLEAN else frame[contract.target].dtype})
 
 
-def _size_checks(split: _Split) -> Iterator[Check]:
-    for name, count in split.counts.items():
-        outcome = Found.PASSED if count >= _MIN_ROWS else Found.REJECTED
-        yield Check(f"rows {name.split('.')[0]}", outcome, f"{count:,} rows", count, _MIN_ROWS)
+def _size_checks(split: Split) -> Iterator[Check]:
+    for name, word in SIDES.items():
+        side = split.sides[name]
+        few, use = side.rows < _MIN_ROWS, {"train": "to learn from", "test": "to judge by"}[word]
+        where = f": {_cut_in_words(split)}" if few else ""
+        message = f"{side.rows:,} rows {use}{where}"
+        yield Check(f"rows {word}", Found.REJECTED if few else Found.PASSED, message, side.rows, _MIN_ROWS)
+        if not few and split.project.contract.task is not Task.REGRESSION:
+            one, target = len(side.classes) < 2, split.project.contract.target
+            message = f"the rows {use} have {'one value' if one else f'{len(side.classes):,} values'} of {target}"
+            message += f", {next(iter(side.classes))}" if one else ""
+            yield Check(f"values {word}", Found.REJECTED if one else Found.PASSED, message, len(side.classes), 2)
 
 
-def _leak_checks(split: _Split) -> Iterator[Check]:
-    train, test = (np.concatenate(split.hashes[name]) for name in (TRAIN, TEST))
-    twice = int(np.isin(test, train).sum())
+def _cut_in_words(split: Split) -> str:
+    cut = split.cut
+    if cut.train_end is None or cut.test_start is None or cut.test_end is None:
+        return f"strategy {split.project.params.split.strategy}"
+    return (
+        f"train ends {cut.train_end:%Y-%m-%d %H:%M}, test is {cut.test_start:%Y-%m-%d} to {cut.test_end:%Y-%m-%d %H:%M}"
+    )
+
+
+def _overlap_checks(split: Split) -> Iterator[Check]:
+    test = np.concatenate([np.empty(0, dtype=np.uint64), *split.sides[TEST].hashes])
+    twice = int(_seen(test, split.sides[TRAIN].hashes).sum())
     share = twice / max(len(test), 1)
     message = f"{twice:,} test rows ({share:.1%}) have the features of a training row"
     yield Check("rows on both sides", Found.WARNED if twice else Found.PASSED, message, share, 0.0, n=len(test))
-    if split.project.contract.group:
-        learned, judged = (np.concatenate(split.groups[name]) for name in (TRAIN, TEST))
-        both = len(np.intersect1d(learned, judged))
+    group = split.project.contract.group
+    if group:
+        groups = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *split.sides[TEST].groups]))
+        both = int(_seen(groups, split.sides[TRAIN].groups).sum())
         outcome = Found.REJECTED if both else Found.PASSED
-        yield Check("groups on both sides", outcome, f"{both:,} values of {split.project.contract.group}", both, 0)
-    yield from _single_features(split)
+        yield Check("groups on both sides", outcome, f"{both:,} values of {group} are on both sides", both, 0)
 
 
-def _single_features(split: _Split) -> Iterator[Check]:
-    """A feature that alone tells the target is the target in disguise."""
-    sample = pd.concat(split.samples)
-    if len(sample) > _SAMPLE:
-        sample = sample.sample(_SAMPLE, random_state=0)
+def _seen(wanted: rows.Array, chunks: list[rows.Array]) -> rows.Array:
+    """Say which of `wanted` `(n,)` appear in any chunk, in memory that does not grow with the chunks."""
+    values, place = np.unique(wanted, return_inverse=True)
+    found = np.zeros(len(values), dtype=bool)
+    for chunk in chunks if len(values) else ():
+        at = np.searchsorted(values, chunk).clip(max=len(values) - 1)
+        found[at[values[at] == chunk]] = True
+    return found[place]
+
+
+def _leak_checks(split: Split) -> Iterator[Check]:
+    """A feature that alone tells the target is the target in disguise; one that comes with it is known too late."""
+    contract, sample = split.project.contract, pd.concat(split.samples, ignore_index=True)
     if sample.empty:
         return
-    alone = single_feature_scores(sample, split.project.contract)
+    alone = single_feature_scores(sample, contract)
+    together = _missing_together(split)
     for name, score in alone.items():
-        if score > _LEAK_AUC:
-            message = (
-                f"alone it tells {split.project.contract.target} with a score of {score:.3f}: known only afterwards?"
-            )
-            yield Check(f"leak {name}", Found.REJECTED, message, score, _LEAK_AUC, n=len(sample))
+        message = _why_it_leaks(name, score, together.get(name), contract)
+        if message:
+            trusted = name in split.project.params.split.trusted
+            kind = Found.WARNED if trusted or not _is_strong(score, contract) else Found.REJECTED
+            yield Check(f"leak {name}", kind, message, score, _ALMOST_THE_TARGET, n=len(sample))
     best = max(alone, key=lambda name: alone[name])
-    yield Check("leak", Found.PASSED, f"the strongest single feature is {best}", alone[best], _LEAK_AUC, n=len(sample))
+    message = f"the strongest single feature is {best}, with {_metric(contract)} {alone[best]:.3f}"
+    yield Check("leak", Found.PASSED, message, alone[best], _ALMOST_THE_TARGET, n=len(sample))
+
+
+def _why_it_leaks(name: str, score: float, together: float | None, contract: Contract) -> str:
+    alone = f"{name} alone tells {contract.target} with {_metric(contract)} {score:.3f}"
+    if together is not None:
+        gaps = f"missing in {together:.0%} of the rows whose {contract.target} is unknown and hardly ever in others"
+        said = f"{alone}, and it is {gaps}" if _is_strong(score, contract) else f"{name} is {gaps}"
+        return f"{said}: is it known only afterwards?"
+    return f"{alone}: is it known only afterwards?" if score > _ALMOST_THE_TARGET else ""
+
+
+def _missing_together(split: Split) -> dict[str, float]:
+    """Name the features that are there once the target is there, and seldom before, with their share of gaps before."""
+    counts, found = split.unknown, {}
+    for name, gaps in counts.missing_if_unknown.items():
+        share = gaps / max(counts.unknown, 1)
+        rare = counts.missing_if_known[name] <= 0.001 * counts.known
+        if counts.unknown >= _FEW_UNKNOWN and rare and share > _MISSING_TOGETHER:
+            found[name] = share
+    return found
+
+
+def _is_strong(score: float, contract: Contract) -> bool:
+    return score > _STRONG.get(contract.task, _STRONG_R2)
+
+
+def _metric(contract: Contract) -> str:
+    return "an AUC of" if contract.task in _STRONG else "an R² of"
 
 
 def single_feature_scores(frame: pd.DataFrame, contract: Contract) -> dict[str, float]:
@@ -281,22 +237,27 @@ def _bin_means(bins: rows.Array, target: rows.Array, fit: rows.Array) -> rows.Ar
     return means
 
 
-def _told(
-    project: Project, manifest: Manifest, split: _Split, checks: list[Check], target: Path, beside: Path
-) -> Result:
+def _told(split: Split, manifest: Manifest, checks: list[Check]) -> Result:
     first, outcome = deciding(checks), worst(checks)
-    counts = {name.split(".")[0]: count for name, count in split.counts.items()}
+    counts = {word: split.sides[name].rows for name, word in SIDES.items()}
     cut = {name: moment.isoformat() for name, moment in vars(split.cut).items() if moment}
-    message = f"{counts['train']:,} rows to learn from, {counts['test']:,} to judge by"
+    strategy = split.project.params.split.strategy
+    message, hint = f"{counts['train']:,} rows to learn from, {counts['test']:,} to judge by", ""
     if outcome is not Outcome.PASSED and first:
-        message = f"{first.name}: {first.message}"
+        message, hint = first.message, _hint(first)
     return Result(
         message,
         outcome,
+        hint,
         checks=checks,
-        facts={"strategy": project.params.split.strategy, **counts, **cut, "data version": manifest.version[:12]},
+        facts={"strategy": strategy, **counts, **cut, "data version": manifest.version[:12]},
         tables=[Table("Rows left out", ("why", "rows"), list(split.dropped.items()))],
         inputs={"data version": manifest.version},
-        outputs={str(target / name): sha256(beside / name) for name in (TRAIN, TEST) if (beside / name).exists()},
-        data={"rows": counts, "cut": cut, "dropped": split.dropped, "strategy": project.params.split.strategy},
+        data={"rows": counts, "cut": cut, "dropped": split.dropped, "strategy": strategy},
     )
+
+
+def _hint(check: Check) -> str:
+    if check.name.startswith("leak "):
+        return "give the column the role `after` in the contract, or list it under split.trusted"
+    return "look at `split` in the project's params" if check.name.startswith(("rows ", "values ")) else ""

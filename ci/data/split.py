@@ -15,6 +15,7 @@ import pandas as pd
 
 from ci.contract import Task
 from ci.data import rows
+from ci.data.layout import TEST, TRAIN
 from ci.data.manifest import read_part
 from ci.errors import BadInput
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ci.data.manifest import Manifest
     from ci.project import Project
 
-TRAIN, TEST = "train.parquet", "test.parquet"
 SIDES = {TRAIN: "train", TEST: "test"}
 SAMPLE = 100_000
 

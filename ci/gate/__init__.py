@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ci.gate.judge import judge
-    from ci.gate.policy import Policy
     from ci.gate.verdict import Verdict
+    from ci.params_gate import Policy
 
 __all__ = ["Policy", "Verdict", "judge"]
 
-_HOME = {"judge": "ci.gate.judge", "Policy": "ci.gate.policy", "Verdict": "ci.gate.verdict"}
+_HOME = {"judge": "ci.gate.judge", "Policy": "ci.params_gate", "Verdict": "ci.gate.verdict"}
 
 
 def __getattr__(name: str) -> Any:

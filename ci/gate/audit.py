@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ci.contract import Contract
-    from ci.gate.policy import Policy
     from ci.model.bundles import Bundle
+    from ci.params_gate import Policy
 
 _ALPHA = 0.05
 

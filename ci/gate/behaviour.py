@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ci.gate.policy import Behaviour, GoldenRow, Invariance, Monotonicity
     from ci.model.bundles import Bundle
+    from ci.params_gate import Behaviour, GoldenRow, Invariance, Monotonicity
 
 _SEED = 20_200_704
 

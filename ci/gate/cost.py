@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ci.gate.policy import Cost
     from ci.model.bundles import Bundle
+    from ci.params_gate import Cost
 
 _ROUNDS, _CALLS, _WARM = 3, 300, 20
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.gate.budget import Comparison, Comparisons
-    from ci.gate.policy import Policy
+    from ci.params_gate import Policy
     from ci.project import Project
 
 

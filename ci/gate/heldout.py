@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ci.contract import Contract
-    from ci.gate.policy import Policy
     from ci.model.bundles import Bundle
+    from ci.params_gate import Policy
 
 
 @dataclass(frozen=True)

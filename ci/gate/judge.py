@@ -15,10 +15,10 @@ from ci.contract import Task
 from ci.errors import BadInput, Outcome
 from ci.gate import contest, slices
 from ci.gate.contest import Risk
-from ci.gate.policy import Policy
 from ci.gate.rules import resolve
 from ci.gate.sample import checked
 from ci.gate.verdict import Measured, Verdict, concluded
+from ci.params_gate import Policy
 from ci.report import Check, Found
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from ci.contract import Contract
     from ci.gate.heldout import HeldOut
-    from ci.gate.policy import Leakage
     from ci.model.bundles import Bundle
+    from ci.params_gate import Leakage
 
 _SAMPLE = 50_000
 _KIND = {"kind": "leakage"}

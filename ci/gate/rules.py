@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from ci.contract import Task
 from ci.errors import BadInput
-from ci.gate.policy import MetricRule
+from ci.params_gate import MetricRule
 from ci.stats import METRICS, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ci.gate.policy import GoldenRow, Policy
+    from ci.params_gate import GoldenRow, Policy
     from ci.stats import Metric
 
 COMPARED = {

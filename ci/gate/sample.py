@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ci.gate.policy import Policy
+    from ci.params_gate import Policy
 
 Array = np.ndarray[Any, Any]
 

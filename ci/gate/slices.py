@@ -23,9 +23,9 @@ from ci.templating import number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ci.gate.policy import Policy
     from ci.gate.rules import Rules
     from ci.gate.sample import Array, Sample
+    from ci.params_gate import Policy
 
 ALPHA = 0.05
 """Chance that harmless slices reject a challenger; a veto is no promotion and spends no budget of the test set."""
@@ -94,10 +94,14 @@ def _tested(part: Sample, policy: Policy, rules: Rules, of: _Slice) -> _Tested:
         raise ValueError(f"too small: {events} rows of the rarer class, {limits.min_events} are needed")
     if part.n_clusters is not None and part.n_clusters < policy.min_clusters:
         raise ValueError(f"too small: {part.n_clusters} clusters, {policy.min_clusters} are needed")
-    name = rules.slices.metric.name
-    challenger, champion = part.estimate(name), part.estimate(name, of="champion")
-    margin = limits.margin or 2 * rules.slices.margin_at(champion.value)
-    return _Tested(of, challenger.value, champion.value, part.gain(name), margin)
+    metric = rules.slices.metric
+    gain, challenger = part.gain(metric.name), part.estimate(metric.name).value
+    # a third measurement would only repeat the work, except where the gain is one of absolute values
+    champion = (
+        part.estimate(metric.name, of="champion").value if metric.signed else challenger - metric.direction * gain.value
+    )
+    margin = limits.margin or 2 * rules.slices.margin_at(champion)
+    return _Tested(of, challenger, champion, gain, margin)
 
 
 def _events(part: Sample) -> int:

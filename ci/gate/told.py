@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ci.data.rows import Array
     from ci.gate.budget import Comparisons, Pair
     from ci.gate.heldout import HeldOut
-    from ci.gate.policy import Policy
     from ci.gate.verdict import Verdict
     from ci.model.bundles import Bundle
+    from ci.params_gate import Policy
     from ci.project import Project
 
 _SHOWN = ("message", "hint", "checks", "facts", "tables", "inputs", "data")

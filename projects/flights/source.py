@@ -31,4 +31,6 @@ def assemble(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows["scheduled_departure"] = day + pd.to_timedelta(rows["hour"] * 60 + rows["minute"], unit="min")
     rows["scheduled_arrival"] = rows["sched_arr_time"] // 100 * 60 + rows["sched_arr_time"] % 100
     rows["late"] = (rows["arr_delay"] > LATE_AFTER_MIN).astype("boolean").mask(rows["arr_delay"].isna())
-    return rows.drop(columns=["year", "month", "day", "hour", "minute", "sched_dep_time", "sched_arr_time", "time_hour"])
+    return rows.drop(
+        columns=["year", "month", "day", "hour", "minute", "sched_dep_time", "sched_arr_time", "time_hour"]
+    )

@@ -17,7 +17,20 @@ STEPS = sorted(path for path in (ROOT / "steps").glob("*.py") if path.stem != "_
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # What decides how a run is told, but not what it makes: a change there re-runs nothing.
-TELLING = {"ci.cli", "ci.running", "ci.errors", "ci.files", "ci.pages", "ci.params", "ci.progress", "ci.project", "ci.report", "ci.templating", "ci.adapters.process", "ci.adapters.git"}
+TELLING = {
+    "ci.cli",
+    "ci.running",
+    "ci.errors",
+    "ci.files",
+    "ci.pages",
+    "ci.params",
+    "ci.progress",
+    "ci.project",
+    "ci.report",
+    "ci.templating",
+    "ci.adapters.process",
+    "ci.adapters.git",
+}
 
 
 def exits(step: Path) -> str:
@@ -54,7 +67,11 @@ def test_every_step_is_installed_as_a_command() -> None:
 
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
-    used = closure(f"steps.{stage}") - TELLING - {f"steps.{stage}", "steps", "ci", "ci.adapters", "ci.data", "ci.model", "ci.stats"}
+    used = (
+        closure(f"steps.{stage}")
+        - TELLING
+        - {f"steps.{stage}", "steps", "ci", "ci.adapters", "ci.data", "ci.model", "ci.stats"}
+    )
     named = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("ci/")]
     missing = {name for name in used if not any(covers(dep, name) for dep in named)}
     assert not missing, f"dvc.yaml: {stage} runs {sorted(missing)}, but does not depend on them"
@@ -103,7 +120,9 @@ def test_glossary_is_in_alphabetical_order_and_says_each_word_once() -> None:
     assert len(words) == len(set(words)) > 20
 
 
-@pytest.mark.parametrize("document", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name
+)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         if not target.startswith("http"):
@@ -113,6 +132,6 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_readme_commands_name_steps_and_targets_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"\bmake ([a-z]+)\b", README):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE) or target in {"and"}, target
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for step in re.findall(r"python -m steps\.([a-z_]+)", README):
         assert (ROOT / f"steps/{step}.py").exists(), step
