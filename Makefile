@@ -13,6 +13,9 @@ help: ## list the targets
 
 run: $(STAMP) ## the main job on real data: train, judge, seal; no Docker needed
 	@$(BIN)/python -m steps.repro
+	@for project in $$($(BIN)/python -c 'from ci.project import names; print(*names())'); do \
+	  $(BIN)/python -m steps.gate --project "$$project" || exit $$?; \
+	done
 	@$(BIN)/python -m steps.summary
 
 dev: $(STAMP) ## leave a ready .venv at the root

@@ -33,6 +33,8 @@ def said_plainly(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # a library's own, such as a broken connection: no word on `path`
+            raise
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise Unavailable(f"{path}: no space left on the device", hint="make room and run again") from error
         raise BadInput(f"{_named(error, path)}: {(error.strerror or str(error)).lower()}") from error

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ci.report import Check, StepReport
+    from ci.report import Check, StepReport, Table
 
+_EVIDENCE = ("observed", "limit", "interval", "n")
 _ORDER = {kind: rank for rank, kind in enumerate((Found.REJECTED, Found.INCONCLUSIVE, Found.WARNED, Found.PASSED))}
 
 
@@ -28,6 +29,8 @@ def write(report: StepReport, path: Path) -> None:
         report=report,
         result=report.result,
         checks=ordered(report.result.checks),
+        numeric=numeric,
+        filled={name: any(getattr(c, name) is not None for c in report.result.checks) for name in _EVIDENCE},
         seconds=_seconds(report),
         files=f"{path.stem}_files",
     )
@@ -40,6 +43,12 @@ def write(report: StepReport, path: Path) -> None:
 def ordered(checks: Sequence[Check]) -> list[Check]:
     """Sort checks by what a reader must see first; the order within a kind is kept."""
     return sorted(checks, key=lambda check: _ORDER.get(check.outcome, len(_ORDER)))
+
+
+def numeric(table: Table, place: int) -> bool:
+    """Say whether a column holds numbers, and gaps at most: such are shown right-aligned, with their heading."""
+    values = [row[place] for row in table.rows if row[place] is not None]
+    return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def _copy_pictures(report: StepReport, folder: Path) -> None:

@@ -154,7 +154,7 @@ def parse(model: type[M], document: Any, where: str) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise BadInput(f"{where}: {_sentence(model, error.errors()[0])}") from error
+        raise BadInput(f"{where}: {_sentence(model, error.errors()[0], document)}") from error
 
 
 def shared() -> Shared:
@@ -177,8 +177,8 @@ def quoted_date(value: Any) -> Any:
 Day = Annotated[date, BeforeValidator(quoted_date)]
 
 
-def _sentence(model: type[BaseModel], problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+def _sentence(model: type[BaseModel], problem: Any, document: Any) -> str:
+    where = ".".join(_path(problem["loc"], document)) or "the file"
     if problem["type"] == "extra_forbidden":
         known = difflib.get_close_matches(str(problem["loc"][-1]), list(_keys_at(model, problem["loc"][:-1])), n=1)
         return f"{where}: unknown key" + (f" (did you mean {known[0]}?)" if known else "")
@@ -186,8 +186,27 @@ def _sentence(model: type[BaseModel], problem: Any) -> str:
         return f"{where}: missing"
     message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
     found = problem.get("input")
-    shown = "" if isinstance(found, dict | list) or problem["type"] == "value_error" else f", found {found!r:.80}"
+    shown = "" if isinstance(found, dict | list) or problem["type"] == "value_error" else f", found {_masked(found)}"
     return f"{where}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _path(location: tuple[Any, ...], document: Any) -> Iterator[str]:
+    """Yield the keys that a person wrote: of a choice by `kind`, pydantic names the kind as if it were a key."""
+    node, tagged = document, None
+    for part in location:
+        if isinstance(node, dict) and node.get("kind") == part and tagged is not node:
+            tagged = node
+            continue
+        yield str(part)
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            node = None
+
+
+def _masked(value: Any) -> str:
+    """Show a value, but no password that a URL may carry."""
+    return re.sub(r"://[^/@\s]+@", "://…@", f"{value!r}")[:80]
 
 
 def _keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> Iterator[str]:

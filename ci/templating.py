@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 
 
 @cache
@@ -23,6 +25,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=printable,
     )
     environment.filters["number"] = number
     environment.filters["text"] = cell
@@ -32,6 +35,11 @@ def _environment() -> Environment:
 def render(name: str, **context: Any) -> str:
     """Render `templates/<name>`."""
     return _environment().get_template(name).render(**context)
+
+
+def printable(value: Any) -> Any:
+    """Replace control characters, which XML does not allow and a terminal would obey; applied to all that is rendered."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value) if type(value) is str else value
 
 
 def number(value: Any) -> str:

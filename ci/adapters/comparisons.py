@@ -32,7 +32,7 @@ _WHO = {
     "GIT_COMMITTER_NAME": "slipway",
     "GIT_COMMITTER_EMAIL": "slipway@localhost",
 }
-_LOST = ("stale info", "fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref", "remote rejected")
+_LOST = ("stale info", "fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref")
 
 
 @dataclass(frozen=True)

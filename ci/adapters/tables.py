@@ -47,6 +47,8 @@ def opener(cache: Path) -> Callable[[AnyTable], TableReader]:
 
 def _existing(pattern: str) -> list[Path]:
     path = Path(pattern)
+    if path.is_file():  # its name may well hold a bracket
+        return [path]
     if path.is_dir():
         found = [item for item in path.rglob("*") if item.is_file() and not item.name.startswith((".", "_"))]
     else:

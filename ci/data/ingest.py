@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
@@ -24,7 +25,6 @@ from ci.report import Check, Found, Result, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from ci.progress import Progress
     from ci.project import Project
@@ -78,7 +78,7 @@ class _Ingest:
             {
                 "tables": {name: reader.digest(*self._window(period, name)) for name, reader in readers.items()},
                 "era": period.era.model_dump(mode="json", exclude={"start", "end"}),
-                "code": sha256(self.project.code_file("assemble")),
+                "code": [sha256(self.project.code_file("assemble")), sha256(Path(rows.__file__))],
                 "contract": sha256_of(plain(self.project.contract)),
                 "as_of": self._as_of(period),
             }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ci.contract import Contract
     from ci.data.manifest import Manifest
+    from ci.data.rows import Array
     from ci.project import Project
 
 SIDES = {TRAIN: "train", TEST: "test"}
@@ -45,8 +46,8 @@ class Side:
     """What is remembered of one side: how many rows, hashes of their features and groups, their classes."""
 
     rows: int = 0
-    hashes: list[rows.Array] = field(default_factory=list)
-    groups: list[rows.Array] = field(default_factory=list)
+    hashes: list[Array] = field(default_factory=list)
+    groups: list[Array] = field(default_factory=list)
     classes: set[str] = field(default_factory=set)
 
 
@@ -186,7 +187,8 @@ def by_hash(frame: pd.DataFrame, test_share: float, seed: int) -> rows.Array:
 def kept(contract: Contract) -> list[str]:
     """Name the columns that later stages read; what is known only afterwards is not among them."""
     extra = [contract.target, *contract.slices, *contract.keys]
-    extra += [name for name in (contract.event_time, contract.cluster, contract.group) if name and name != "day"]
+    cluster = None if contract.cluster == "day" else contract.cluster  # `day` is that of the event time
+    extra += [name for name in (contract.event_time, cluster, contract.group) if name]
     return list(dict.fromkeys([*contract.features, *extra]))
 
 

@@ -180,13 +180,13 @@ def _column(column: Column) -> Any:
     if column.type in {Type.NUMBER, Type.INTEGER}:
         checks.append(pa.Check(_finite, name="finite"))
     if column.minimum is not None:
-        checks.append(pa.Check.ge(column.minimum, name=f"at least {number(column.minimum)}"))
+        checks.append(pa.Check.ge(column.minimum, error=f"at least {number(column.minimum)}"))
     if column.maximum is not None:
-        checks.append(pa.Check.le(column.maximum, name=f"at most {number(column.maximum)}"))
+        checks.append(pa.Check.le(column.maximum, error=f"at most {number(column.maximum)}"))
     if column.categories is not None and column.unknown == "reject":
-        checks.append(pa.Check.isin(column.categories, name="known category"))
+        checks.append(pa.Check.isin(column.categories, error="known category"))
     if column.type is Type.STRING:
-        checks.append(pa.Check.str_length(0, column.max_length, name=f"at most {column.max_length} characters"))
+        checks.append(pa.Check.str_length(0, column.max_length, error=f"at most {column.max_length} characters"))
     return pa.Column(nullable=column.nullable or column.role is Role.TARGET, checks=checks)
 
 

@@ -21,7 +21,8 @@ from ci.gate import behaviour, card, cost, leakage, plots, told
 from ci.gate.audit import audited
 from ci.gate.budget import OVERLAP, Comparison, Pair, overlap, remembered, settled
 from ci.gate.heldout import HeldOut
-from ci.gate.judge import judge, same
+from ci.gate.judging import judge, same
+from ci.gate.rules import resolve
 from ci.gate.told import Duel
 from ci.model.bundles import Bundle, CannotScore
 from ci.report import Check, Found
@@ -68,6 +69,7 @@ def gate(project: Project, challenger: Path, champion: Champion, work: Workplace
         Unavailable: the comparisons ledger does not answer.
     """
     work.card.unlink(missing_ok=True)
+    resolve(project.params.gate, project.contract.task)  # a wrong policy is told before anything is read
     rows = HeldOut(work.prepared / layout.TEST, project.contract)
     theirs = Bundle(champion.folder) if champion.folder else None
     duel = Duel(project, rows, Bundle(challenger), theirs, champion.source)
@@ -156,7 +158,7 @@ def _more(duel: Duel, ours: Array, champion: Bundle | None) -> Iterator[Check]:
     policy, contract, rows = duel.project.params.gate, duel.project.contract, duel.rows
     if np.isfinite(ours).all():
         yield from behaviour.checks(duel.challenger, rows.frame, policy.behaviour)
-    yield from leakage.checks(duel.challenger, contract, rows, policy.leakage)
+    yield from leakage.checks(duel.challenger, duel.project, rows)
     if champion:
         yield from leakage.trained_before(champion, rows.split, "champion")
     yield from cost.checks(duel.challenger, rows.frame, policy.cost)

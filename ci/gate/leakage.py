@@ -22,17 +22,19 @@ if TYPE_CHECKING:
     from ci.gate.heldout import HeldOut
     from ci.model.bundles import Bundle
     from ci.params_gate import Leakage
+    from ci.project import Project
 
 _SAMPLE = 50_000
 _KIND = {"kind": "leakage"}
 
 
-def checks(bundle: Bundle, contract: Contract, test: HeldOut, limits: Leakage) -> Iterator[Check]:
+def checks(bundle: Bundle, project: Project, test: HeldOut) -> Iterator[Check]:
     """Look for what the challenger could not know; the training set lies beside the test set."""
+    contract, limits = project.contract, project.params.gate.leakage
     yield _columns(bundle, contract, limits)
     yield from trained_before(bundle, test.split, "challenger")
     yield from _rows_on_both_sides(contract, test.frame, test.file.with_name(layout.TRAIN), limits)
-    yield from _single_features(contract, test.frame, limits)
+    yield _single_features(project, test.frame)
 
 
 def trained_before(bundle: Bundle, split: Mapping[str, Any], whose: str) -> Iterator[Check]:
@@ -89,11 +91,12 @@ def _hashes(train: Path, names: list[str], contract: Contract) -> tuple[rows.Arr
     return np.concatenate(features), np.concatenate(groups)
 
 
-def _single_features(contract: Contract, frame: pd.DataFrame, limits: Leakage) -> Iterator[Check]:
-    """STATISTICS §1: a feature that alone tells the target is the target in disguise."""
+def _single_features(project: Project, frame: pd.DataFrame) -> Check:
+    """STATISTICS §1: a feature that alone tells the target is the target in disguise, unless somebody vouches for it."""
+    limit, trusted = project.params.gate.leakage.single_feature, set(project.params.evaluate.trusted)
     few = frame if len(frame) <= _SAMPLE else frame.sample(_SAMPLE, random_state=0)
-    alone = prepare.single_feature_scores(few, contract)
-    best = max(alone, key=lambda name: alone[name])
-    outcome = Found.REJECTED if alone[best] > limits.single_feature else Found.PASSED
+    alone = prepare.single_feature_scores(few, project.contract)
+    best = max(alone, key=lambda name: (alone[name] > limit and name not in trusted, alone[name]))
+    outcome = Found.PASSED if alone[best] <= limit else Found.WARNED if best in trusted else Found.REJECTED
     message = f"the strongest single feature, {best}, scores {alone[best]:.3f}"
-    yield Check("single feature", outcome, message, alone[best], limits.single_feature, n=len(few), extra=_KIND)
+    return Check("single feature", outcome, message, alone[best], limit, n=len(few), extra=_KIND)

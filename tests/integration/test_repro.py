@@ -119,7 +119,7 @@ def test_rejected_data_ends_with_the_stages_own_code_and_words(clone: Checkout) 
     clone.edit("projects/shop/contract.yaml", "maximum: 120", "maximum: 40")
     done = clone.run("steps.repro")
     assert done.returncode == 3
-    assert report(clone)["message"].startswith("check_data@shop: contract age at most 40")
+    assert report(clone)["message"].startswith("check_data@shop: age is above 40 in ")
     assert did(clone)["check_data"] == "failed"
     assert "train" not in did(clone)
 

@@ -42,21 +42,32 @@ class Server:
     """An S3 server on loopback with one bucket; its data survives a restart."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, low_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder, self.port = folder, 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, attempts: int = 3) -> None:
+        """Start it; a port may be lost between finding and using it, and then other ports are tried."""
+        for _ in range(attempts):
+            self.port = low_port()
+            self._launch()
+            with contextlib.suppress(AssertionError):
+                wait_for(self._answers, 60)
+                return
+            self.stop()
+        raise AssertionError((self.folder / "log").read_text(errors="replace")[-2000:])
+
+    def _launch(self) -> None:
         ports = {name: str(low_port()) for name in ("master.port", "volume.port", "filer.port")}
         grpc = {f"{name}.grpc": str(low_port()) for name in (*ports, "s3.port")}
         options = [f"-{name}={value}" for name, value in {**ports, **grpc, "s3.port": str(self.port)}.items()]
+        command = [str(WEED), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=50"]
+        command += [f"-dir={self.folder}", f"-s3.config={self._credentials()}", *options]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(WEED), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=50", f"-dir={self.folder}",
-                 f"-s3.config={self._credentials()}", *options],
-                stdout=log, stderr=log, cwd=self.folder,
-            )  # fmt: skip
-        wait_for(self._answers, 60)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
 
     def stop(self) -> None:
         if self._process is not None:

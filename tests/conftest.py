@@ -1,0 +1,38 @@
+"""What all tests share: unit tests start no process and open no connection."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+UNIT = Path(__file__).parent / "unit"
+
+
+class NoSocket(socket.socket):
+    """A socket that refuses to be opened, except as the pipe that an event loop makes for itself."""
+
+    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002
+        if fileno is None and family != socket.AF_UNIX:
+            pytest.fail("a unit test opened a socket", pytrace=True)
+        super().__init__(family, type, proto, fileno)
+
+
+@pytest.fixture(autouse=True)
+def unit_tests_stay_inside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make Popen and socket raise below tests/unit."""
+    if UNIT not in request.path.parents:
+        return
+
+    started = subprocess.Popen
+
+    def no_process(*arguments: Any, **options: Any) -> Any:
+        if arguments and list(arguments[0])[:1] == ["lscpu"]:  # joblib counts cores before it trains
+            return started(*arguments, **options)
+        return pytest.fail(f"a unit test started a process: {arguments}", pytrace=True)
+
+    monkeypatch.setattr(subprocess, "Popen", no_process)
+    monkeypatch.setattr(socket, "socket", NoSocket)
