@@ -46,9 +46,11 @@ def test_passed_is_0_and_the_report_tells_why(checkout):
     assert [check["name"] for check in told["checks"]] == cases[1:]
     page = (checkout / "reports/toy/gate.html").read_text(encoding="utf-8")
     assert "better auc: " in page.split("</header>")[0]
-    for picture in ("intervals", "limits", "calibration"):
-        assert f"gate_files/{picture}.png" in page
-        assert (checkout / f"reports/toy/gate_files/{picture}.png").read_bytes().startswith(b"\x89PNG")
+    files = [picture["file"] for picture in told["pictures"]]
+    assert len(files) == 3
+    for file in files:
+        assert f"gate_files/{file}" in page
+        assert (checkout / "reports/toy/gate_files" / file).read_bytes().startswith(b"\x89PNG")
     assert (checkout / "reports/toy/MODEL_CARD.md").is_file()
 
 
