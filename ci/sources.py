@@ -30,12 +30,7 @@ class Tabular(Table):
     """A table in one or more files."""
 
     format: Literal["auto", "csv", "parquet"] = Field("auto", description="By the file's name if auto.")
-    separator: str | None = Field(
-        None,
-        min_length=1,
-        max_length=1,
-        description="Between the values of a line; by itself a tab in .tsv, else a comma.",
-    )
+    separator: str = Field(",", min_length=1, max_length=1, description="Between the values of a CSV line.")
     encoding: str = Field("utf-8", description="Of a CSV.")
 
 

@@ -114,14 +114,12 @@ class FilesReader:
                 raise BadInput(f"{path}: no column {name}", hint=f"columns: {', '.join(schema.names[:30])}")
 
     def _parquet(self, path: Path) -> Path:
-        name = path.name.removesuffix(".gz").removesuffix(".zip")
-        named_csv = name.endswith((".csv", ".tsv", ".txt"))
+        named_csv = path.name.removesuffix(".gz").removesuffix(".zip").endswith((".csv", ".tsv", ".txt"))
         if self.table.format == "parquet" or (self.table.format == "auto" and not named_csv):
             return path
         from ci.adapters.csv import to_parquet
 
-        separator = self.table.separator or ("\t" if name.endswith(".tsv") else ",")
-        options = {"separator": separator, "encoding": self.table.encoding}
+        options = {"separator": self.table.separator, "encoding": self.table.encoding}
         converted = self.cache / "tables" / f"{sha256_of([self._digests[path], options])}.parquet"
         if not converted.exists():
             with replacing(converted) as beside:

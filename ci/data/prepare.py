@@ -35,7 +35,6 @@ _MISSING_TOGETHER = 0.5
 _FEW_UNKNOWN = 50
 _MIN_ROWS = 20
 _CHUNK_ROWS = 131_072
-_QUANTILES = np.linspace(0, 1, 21)[1:-1]
 
 
 def prepare(project: Project, raw: Path, target: Path, progress: Progress) -> Result:
@@ -225,10 +224,8 @@ def single_feature_scores(frame: pd.DataFrame, contract: Contract) -> dict[str, 
 def _bins(series: pd.Series[Any], kind: Type) -> rows.Array:
     if kind in {Type.STRING, Type.BOOLEAN}:
         return np.asarray(pd.factorize(series)[0])
-    values = (series.astype("int64") if kind is Type.DATETIME else series).to_numpy(dtype="float64", na_value=np.nan)
-    known = np.isfinite(values)
-    edges = np.unique(np.quantile(values[known], _QUANTILES, method="inverted_cdf")) if known.any() else np.empty(0)
-    return np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="left"))  # few values: each its own bin
+    values = series.astype("int64") if kind is Type.DATETIME else series.astype("float64")
+    return pd.qcut(values, 20, labels=False, duplicates="drop").fillna(-1).to_numpy(dtype="int64")
 
 
 def _bin_means(bins: rows.Array, target: rows.Array, fit: rows.Array) -> rows.Array:

@@ -6,7 +6,6 @@ STATISTICS.md §1 holds the method and its sources; ADR 0011 says where and why 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +94,7 @@ def _compared(sample: Sample, policy: Policy, rules: Rules, comparison: int, mor
         [
             *(check for check in enough if check.outcome is not Found.PASSED),
             *problems,
-            *(_without_evidence(check, evidence=evidence) for check in _contests(sample, found, policy, rules, risk)),
+            *(_without_evidence(check, evidence=evidence) for check in _contests(found, policy, rules, risk)),
             *_slice_checks(by_slice, policy),
             *_alone(sample, policy, rules, found, evidence=evidence),
             *(check for check in enough if check.outcome is Found.PASSED),
@@ -180,19 +179,16 @@ def _measured_alone(sample: Sample, rules: Rules) -> dict[str, Measured]:
     return found
 
 
-def _contests(
-    sample: Sample, found: Mapping[str, Measured], policy: Policy, rules: Rules, risk: Risk
-) -> Iterator[Check]:
+def _contests(found: Mapping[str, Measured], policy: Policy, rules: Rules, risk: Risk) -> Iterator[Check]:
     """The primary metric must be better if the policy says so; no compared metric may be worse."""
     for rule in rules.compared:
         measured = found.get(rule.metric.name)
         if measured is None or measured.gain is None:
             continue
         if rule.metric.name == rules.primary and policy.promote == "superior":
-            check = contest.better(rule, measured, policy.min_gain, risk)
+            yield contest.better(rule, measured, policy.min_gain, risk)
         else:
-            check = contest.not_worse(rule, measured, risk)
-        yield replace(check, extra={**check.extra, "disagreement": sample.disagreement})
+            yield contest.not_worse(rule, measured, risk)
 
 
 def _without_evidence(check: Check, *, evidence: bool) -> Check:
@@ -200,7 +196,9 @@ def _without_evidence(check: Check, *, evidence: bool) -> Check:
     if evidence:
         return check
     message = f"too few rows or clusters to conclude: {check.message}"
-    return replace(check, outcome=Found.INCONCLUSIVE, message=message)
+    return Check(
+        check.name, Found.INCONCLUSIVE, message, check.observed, check.limit, check.interval, check.n, check.extra
+    )
 
 
 def _slice_checks(found: Sequence[SliceFound], policy: Policy) -> Iterator[Check]:

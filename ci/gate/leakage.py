@@ -39,7 +39,7 @@ def checks(bundle: Bundle, project: Project, test: HeldOut) -> Iterator[Check]:
 
 def trained_before(bundle: Bundle, split: Mapping[str, Any], whose: str) -> Iterator[Check]:
     """Compare the newest moment that a bundle learned from with the oldest test row, where the split is by time."""
-    learned = ((bundle.lineage.get("split") or {}).get("cut") or {}).get("train_end")
+    learned = bundle.lineage.get("split", {}).get("cut", {}).get("train_end")
     judged = split.get("cut", {}).get("test_start")
     if learned is None or judged is None:
         return

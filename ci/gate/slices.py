@@ -48,7 +48,6 @@ class _Tested:
     champion: float
     gain: stats.Estimate
     margin: float
-    disagreement: float
 
 
 def judged(sample: Sample, policy: Policy, rules: Rules) -> list[SliceFound]:
@@ -102,7 +101,7 @@ def _tested(part: Sample, policy: Policy, rules: Rules, of: _Slice) -> _Tested:
         part.estimate(metric.name, of="champion").value if metric.signed else challenger - metric.direction * gain.value
     )
     margin = limits.margin or 2 * rules.slices.margin_at(champion)
-    return _Tested(of, challenger, champion, gain, margin, part.disagreement)
+    return _Tested(of, challenger, champion, gain, margin)
 
 
 def _events(part: Sample) -> int:
@@ -125,15 +124,7 @@ def _found(item: _Tested, adjusted: float, sample: Sample, policy: Policy, rules
         -item.margin,
         (gain.lower(1 - ALPHA), gain.upper(1 - ALPHA)),
         gain.n,
-        {
-            "kind": "slice",
-            "metric": name,
-            "p_holm": adjusted,
-            "mde": mde,
-            "margin": item.margin,
-            "disagreement": item.disagreement,
-            **plain(gain),
-        },
+        {"kind": "slice", "metric": name, "p_holm": adjusted, "mde": mde, "margin": item.margin, **plain(gain)},
     )
     if adjusted <= ALPHA:
         check = replace(check, outcome=Found.REJECTED, message=f"worse here, Holm p {adjusted:.2g}: {figures}")
