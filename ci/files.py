@@ -109,6 +109,23 @@ def _take_the_place(beside: Path, path: Path) -> None:
 
 
 @contextmanager
+def emptied(path: Path) -> Iterator[None]:
+    """
+    Hold an empty folder while the block runs, and leave none: neither what a killed run left there nor one's own.
+
+    Raises:
+        Unavailable, BadInput: as `said_plainly` says.
+    """
+    with said_plainly(path):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
 def held(path: Path, what: str) -> Iterator[None]:
     """
     Hold a lock file while the block runs; the system lets go of it however the process ends.

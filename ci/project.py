@@ -106,6 +106,9 @@ class Project:
             module = importlib.import_module(f"projects.{self.name}.{file.stem}")
         except Exception as error:
             raise BadInput(f"{file}: does not import ({type(error).__name__}: {error})") from error
+        if module.__file__ is None or Path(module.__file__).resolve() != file.resolve():
+            raise BadInput(f"{file}: {module.__file__} is imported in its place",
+                           hint="is there an __init__.py in projects/ and in the project's folder?")  # fmt: skip
         return getattr(module, function, None)
 
     def code_file(self, function: str) -> Path:

@@ -126,24 +126,41 @@ def _write(run: Run, report: StepReport) -> int:
 
 
 def _ended(run: Run, work: Callable[[], Result]) -> tuple[int, Result]:
-    from ci.report import Result
-
     try:
         with run.progress.heartbeat(run.step):
             result = work()
     except (Interrupted, KeyboardInterrupt) as error:  # the latter from libraries that handle Ctrl-C themselves
-        stopped = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
-        return stopped.exit_code, Result(str(stopped), Outcome.CRASHED, "nothing half-written was left; run it again")
-    except StepError as error:
-        if run.verbose:
-            traceback.print_exc()
-        return error.outcome.exit_code, Result.of_error(error)
+        return _stopped(error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT))
     except Exception as error:  # noqa: BLE001  # the last line of defence: a bug must still leave a report
-        traceback.print_exc()
-        message = f"{type(error).__name__}: {error}".splitlines()[0]
-        return 1, Result(message, Outcome.CRASHED, "this is a bug: please report it with the traceback above")
+        signalled = _signal_behind(error)
+        return _stopped(signalled) if signalled else _failed(run, error)
     else:
         return result.outcome.exit_code, result
+
+
+def _stopped(by: Interrupted) -> tuple[int, Result]:
+    from ci.report import Result
+
+    return by.exit_code, Result(str(by), Outcome.CRASHED, "nothing half-written was left; run it again")
+
+
+def _signal_behind(error: BaseException | None) -> Interrupted | None:
+    """Find the signal that a library dressed up as an error of its own, such as a failed import."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _failed(run: Run, error: Exception) -> tuple[int, Result]:
+    from ci.report import Result
+
+    if isinstance(error, StepError):
+        if run.verbose:
+            traceback.print_exception(error)
+        return error.outcome.exit_code, Result.of_error(error)
+    traceback.print_exception(error)
+    message = f"{type(error).__name__}: {error}".splitlines()[0]
+    return 1, Result(message, Outcome.CRASHED, "this is a bug: please report it with the traceback above")
 
 
 @contextmanager

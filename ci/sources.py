@@ -30,7 +30,9 @@ class Tabular(Table):
     """A table in one or more files."""
 
     format: Literal["auto", "csv", "parquet"] = Field("auto", description="By the file's name if auto.")
-    separator: str = Field(",", min_length=1, max_length=1, description="Between the values of a CSV line.")
+    separator: str = Field(
+        ",", min_length=1, max_length=1, description="Between the values of a CSV line; a tab in .tsv unless said."
+    )
     encoding: str = Field("utf-8", description="Of a CSV.")
 
 

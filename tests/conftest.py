@@ -1,4 +1,4 @@
-"""What all tests share: unit tests start no process and open no connection."""
+"""What all tests share: unit tests start no process and open no connection; a story stays with one worker."""
 
 from __future__ import annotations
 
@@ -36,3 +36,19 @@ def unit_tests_stay_inside(request: pytest.FixtureRequest, monkeypatch: pytest.M
 
     monkeypatch.setattr(subprocess, "Popen", no_process)
     monkeypatch.setattr(socket, "socket", NoSocket)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Keep the tests of one file outside tests/unit on one worker: they share what takes long to build.
+
+    This is what `xdist_group` is for, but the marks of pytest-xdist 3.8 are lost on the node ids of pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByStory(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if "/unit/" in nodeid else nodeid.split("::", 1)[0]
+
+    return ByStory(config, log)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 REF = "refs/slipway/comparisons"
 FOLDER = Path(".slipway", "comparisons")
 _ZERO = "0" * 40
+_FETCH_AGAIN = 6
 _WHO = {
     "GIT_AUTHOR_NAME": "slipway",
     "GIT_AUTHOR_EMAIL": "slipway@localhost",
@@ -122,9 +124,13 @@ class GitComparisons:
         if there.code:
             raise Unavailable(f"{remote}: does not answer ({_why(there)})", hint=_HINT)
         if there.out.strip():
-            done = _git(
-                "fetch", "--no-tags", "--quiet", remote, f"+{REF}:{REF}", timeout_s=self.timeout_s, may_fail=True
-            )
+            fetch = ("fetch", "--no-tags", "--quiet", remote, f"+{REF}:{REF}")
+            done = _git(*fetch, timeout_s=self.timeout_s, may_fail=True)
+            for attempt in range(_FETCH_AGAIN):
+                if not done.code or "cannot lock ref" not in done.err:
+                    break
+                time.sleep(0.05 * (1 + attempt))  # another gate in this clone moved it meanwhile
+                done = _git(*fetch, timeout_s=self.timeout_s, may_fail=True)
             if done.code:
                 raise Unavailable(f"{remote}: {REF} cannot be fetched ({_why(done)})", hint=_HINT)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 16 << 20
 _WIDEST_LINE = 1 << 20
+_BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, OSError)
 
 
 def to_parquet(path: Path, target: Path, *, separator: str, encoding: str) -> None:
@@ -37,7 +38,9 @@ def to_parquet(path: Path, target: Path, *, separator: str, encoding: str) -> No
     while True:
         try:
             _convert(path, target, separator, encoding, wider)
-        except (pa.ArrowException, UnicodeDecodeError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (pa.ArrowException, UnicodeDecodeError, LookupError, EOFError, *_BROKEN_ARCHIVE) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's word, not the archive's
+                raise
             mixed = re.search(r"In CSV column #(\d+): CSV conversion error to (\w+)", str(error))
             if mixed is None or "invalid UTF8" in str(error):
                 raise _explained(path, encoding, error) from error

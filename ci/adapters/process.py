@@ -127,6 +127,8 @@ def _started(
         )
     except FileNotFoundError as error:
         raise BadInput(f"{command[0]}: command not found") from error
+    except PermissionError as error:
+        raise BadInput(f"{command[0]}: may not be run ({error.strerror})") from error
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
     from ci.data.ingest import TableReader
+
+
+_QUERY_FAULT = re.compile("syntax|no such (table|column|function)", re.IGNORECASE)  # SQLite calls them operational
 
 
 def opener(cache: Path) -> Callable[[AnyTable], TableReader]:
@@ -114,12 +118,15 @@ class FilesReader:
                 raise BadInput(f"{path}: no column {name}", hint=f"columns: {', '.join(schema.names[:30])}")
 
     def _parquet(self, path: Path) -> Path:
-        named_csv = path.name.removesuffix(".gz").removesuffix(".zip").endswith((".csv", ".tsv", ".txt"))
+        name = path.name.removesuffix(".gz").removesuffix(".zip")
+        named_csv = name.endswith((".csv", ".tsv", ".txt"))
         if self.table.format == "parquet" or (self.table.format == "auto" and not named_csv):
             return path
         from ci.adapters.csv import to_parquet
 
-        options = {"separator": self.table.separator, "encoding": self.table.encoding}
+        said = "separator" in self.table.model_fields_set
+        separator = "\t" if name.endswith(".tsv") and not said else self.table.separator
+        options = {"separator": separator, "encoding": self.table.encoding}
         converted = self.cache / "tables" / f"{sha256_of([self._digests[path], options])}.parquet"
         if not converted.exists():
             with replacing(converted) as beside:
@@ -181,10 +188,18 @@ class SqlReader:
             engine = sqlalchemy.create_engine(url)
             with engine.connect() as connection:
                 return pd.read_sql(sqlalchemy.text(self.table.query), connection, params=bound)
-        except sqlalchemy.exc.OperationalError as error:
-            raise Unavailable(f"database in {self.table.url}: {_line(error.orig)}") from error
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            raise BadInput(f"query on {self.table.url}: {_line(getattr(error, 'orig', None) or error)}") from error
+        except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> BadInput | Unavailable:
+        """Tell a database that does not answer from a query that it does not understand."""
+        import sqlalchemy
+
+        cause = error if isinstance(error, sqlalchemy.exc.SQLAlchemyError) else error.__cause__
+        said = _line(getattr(cause, "orig", None) or cause)
+        if isinstance(cause, sqlalchemy.exc.OperationalError) and not _QUERY_FAULT.search(said):
+            return Unavailable(f"database in {self.table.url}: {said}")
+        return BadInput(f"query on {self.table.url}: {said}")
 
 
 def _dataset(parquet: Path, path: Path) -> ds.Dataset:

@@ -43,7 +43,7 @@ def check(project: Project, raw: Path, target: Path, progress: Progress) -> Resu
     manifest = load_manifest(raw)
     values = Values(project.contract, project.params.check.max_violations)
     profile, target_values = drift.Profile(project.contract), Target(project.contract)
-    repeats = [_Repeats(names, manifest.rows) for names in _unique(project)]
+    repeats = [_Repeats(name, columns, manifest.rows) for name, columns in _unique(project)]
     for part in progress.over(manifest.parts, f"check {project.name}"):
         frame = read_part(raw, part)
         values.add(part.period, frame)
@@ -69,18 +69,19 @@ def check(project: Project, raw: Path, target: Path, progress: Progress) -> Resu
     return result
 
 
-def _unique(project: Project) -> Iterator[list[str]]:
-    """Yield the groups of columns whose values together may appear only once."""
+def _unique(project: Project) -> Iterator[tuple[str, list[str]]]:
+    """Yield the groups of columns whose values together may appear only once, with what to call them."""
     if project.contract.keys:
-        yield list(project.contract.keys)
-    yield from ([name] for name, column in project.contract.columns.items() if column.unique)
+        yield "keys", list(project.contract.keys)
+    yield from ((f"unique {name}", [name]) for name, column in project.contract.columns.items() if column.unique)
 
 
 class _Repeats:
     """Counts keys that appear twice, over all periods, by 64-bit hashes: 8 bytes a row."""
 
-    def __init__(self, names: list[str], n_rows: int) -> None:
-        self._names, self._hashes, self._filled = names, np.empty(n_rows, dtype=np.uint64), 0
+    def __init__(self, check: str, names: list[str], n_rows: int) -> None:
+        self._check, self._names = check, names
+        self._hashes, self._filled = np.empty(n_rows, dtype=np.uint64), 0
 
     def add(self, frame: pd.DataFrame) -> None:
         if set(self._names) <= set(frame.columns):
@@ -96,7 +97,7 @@ class _Repeats:
         found.sort()
         twice = int((found[1:] == found[:-1]).sum())
         message = f"{twice:,} rows repeat {names} of another row" if twice else f"no two rows have the same {names}"
-        yield Check(f"unique {names}", Found.REJECTED if twice else Found.PASSED, message, twice, 0, n=self._filled)
+        yield Check(self._check, Found.REJECTED if twice else Found.PASSED, message, twice, 0, n=self._filled)
 
 
 def _volume(project: Project, manifest: Manifest) -> Iterator[Check]:

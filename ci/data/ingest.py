@@ -19,7 +19,7 @@ from ci.data import rows
 from ci.data.manifest import Manifest, Part, intact, load_manifest
 from ci.data.periods import Period, periods
 from ci.errors import BadInput, StepError
-from ci.files import replacing, sha256, sha256_of
+from ci.files import emptied, said_plainly, sha256, sha256_of
 from ci.report import Check, Found, Result, Table
 
 if TYPE_CHECKING:
@@ -66,6 +66,17 @@ class _Ingest:
         self.read.append(made)
         return made
 
+    @property
+    def staged(self) -> Path:
+        """Where new parts wait until all are there: a former version is never half replaced."""
+        return self.folder / ".new"
+
+    def place(self) -> None:
+        """Move the new parts to where the manifest that follows will name them."""
+        with said_plainly(self.folder):
+            for part in self.read:
+                (self.staged / part.file).replace(self.folder / part.file)
+
     def _reader(self, period: Period, name: str) -> TableReader:
         key = (period.era.name, name)
         if key not in self.readers:
@@ -110,9 +121,9 @@ class _Ingest:
     def _read(self, period: Period, readers: Mapping[str, TableReader], source: str) -> Part:
         tables = {name: reader.read(*self._window(period, name)) for name, reader in readers.items()}
         frame = self._assembled(period, tables)
-        path = self.folder / f"{period.name}.parquet"
-        with replacing(path) as beside:
-            rows.write_parquet(frame, beside)
+        path = self.staged / f"{period.name}.parquet"
+        with said_plainly(path):
+            rows.write_parquet(frame, path)
         time = self.project.contract.event_time
         return Part(
             period=period.name,
@@ -152,7 +163,12 @@ def ingest(project: Project, open_table: Callable[[AnyTable], TableReader], fold
     """
     wanted = periods(project.params.source, project.params.as_of, timeless=project.contract.event_time is None)
     work = _Ingest(project, folder, open_table, _former(folder))
-    parts = [work.part(period) for period in progress.over(wanted, f"ingest {project.name}")]
+    with emptied(work.staged):
+        parts = [work.part(period) for period in progress.over(wanted, f"ingest {project.name}")]
+        if not any(part.rows for part in parts):
+            raise BadInput(f"{project.name}: the source has no rows before {project.params.as_of}",
+                           hint="look at as_of, the eras and the event time")  # fmt: skip
+        work.place()
     manifest = Manifest(
         project=project.name,
         as_of=project.params.as_of.isoformat(),
@@ -160,9 +176,6 @@ def ingest(project: Project, open_table: Callable[[AnyTable], TableReader], fold
         columns=_columns(folder, parts),
         parts=parts,
     )
-    if not manifest.rows:
-        raise BadInput(f"{project.name}: the source has no rows before {manifest.as_of}",
-                       hint="look at as_of, the eras and the event time")  # fmt: skip
     manifest.save(folder)
     _tidy(folder, manifest)
     return _told(manifest, work, folder)

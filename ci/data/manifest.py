@@ -83,9 +83,12 @@ def read_part(folder: Path, part: Part, columns: list[str] | None = None) -> pd.
     Read one period.
 
     Raises:
-        BadInput: the file is missing, truncated or not Parquet.
+        BadInput: the file is missing, not Parquet, or another than the manifest says.
     """
-    return read_parquet(folder / part.file, columns)
+    frame = read_parquet(folder / part.file, columns)
+    if sha256(folder / part.file) != part.sha256:
+        raise BadInput(f"{folder / part.file}: is not what {NAME} says", hint="run ingest again")
+    return frame
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:

@@ -35,6 +35,7 @@ _MISSING_TOGETHER = 0.5
 _FEW_UNKNOWN = 50
 _MIN_ROWS = 20
 _CHUNK_ROWS = 131_072
+_QUANTILES = np.linspace(0, 1, 21)[1:-1]
 
 
 def prepare(project: Project, raw: Path, target: Path, progress: Progress) -> Result:
@@ -224,8 +225,10 @@ def single_feature_scores(frame: pd.DataFrame, contract: Contract) -> dict[str, 
 def _bins(series: pd.Series[Any], kind: Type) -> rows.Array:
     if kind in {Type.STRING, Type.BOOLEAN}:
         return np.asarray(pd.factorize(series)[0])
-    values = series.astype("int64") if kind is Type.DATETIME else series.astype("float64")
-    return pd.qcut(values, 20, labels=False, duplicates="drop").fillna(-1).to_numpy(dtype="int64")
+    values = (series.astype("int64") if kind is Type.DATETIME else series).to_numpy(dtype="float64", na_value=np.nan)
+    known = np.isfinite(values)
+    edges = np.unique(np.quantile(values[known], _QUANTILES)) if known.any() else np.empty(0)
+    return np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="left"))  # few values: each its own bin
 
 
 def _bin_means(bins: rows.Array, target: rows.Array, fit: rows.Array) -> rows.Array:
@@ -240,7 +243,9 @@ def _bin_means(bins: rows.Array, target: rows.Array, fit: rows.Array) -> rows.Ar
 def _told(split: Split, manifest: Manifest, checks: list[Check]) -> Result:
     first, outcome = deciding(checks), worst(checks)
     counts = {word: split.sides[name].rows for name, word in SIDES.items()}
-    cut = {name: moment.isoformat() for name, moment in vars(split.cut).items() if moment}
+    moments = {name: moment for name, moment in vars(split.cut).items() if moment}
+    cut = {name: moment.isoformat() for name, moment in moments.items()}
+    shown = {name.replace("_", " "): f"{moment:%Y-%m-%d %H:%M}" for name, moment in moments.items()}
     strategy = split.project.params.split.strategy
     message, hint = f"{counts['train']:,} rows to learn from, {counts['test']:,} to judge by", ""
     if outcome is not Outcome.PASSED and first:
@@ -250,7 +255,7 @@ def _told(split: Split, manifest: Manifest, checks: list[Check]) -> Result:
         outcome,
         hint,
         checks=checks,
-        facts={"strategy": strategy, **counts, **cut, "data version": manifest.version[:12]},
+        facts={"strategy": strategy, **counts, **shown, "data version": manifest.version[:12]},
         tables=[Table("Rows left out", ("why", "rows"), list(split.dropped.items()))],
         inputs={"data version": manifest.version},
         data={"rows": counts, "cut": cut, "dropped": split.dropped, "strategy": strategy},

@@ -94,7 +94,8 @@ def _number(series: pd.Series[Any]) -> pd.Series[Any]:
 def _integer(series: pd.Series[Any]) -> pd.Series[Any]:
     if type_of(series) not in {Type.NUMBER, Type.INTEGER} and not series.isna().all():
         raise TypeError
-    return series.astype("Int64") if series.isna().any() else series.astype("int64")
+    whole = series.astype("Int64")  # unlike int64, refuses to cut 1.5 down to 1
+    return whole if series.isna().any() else whole.astype("int64")
 
 
 def _boolean(series: pd.Series[Any]) -> pd.Series[Any]:

@@ -50,10 +50,11 @@ def audited(
             if rule.floor is not None:
                 yield _renamed(contest.floor(rule, ours))
             if rule.compared and champion is not None:
-                theirs = sample.estimate(name, of="champion")
-                found = Measured(ours, theirs, sample.gain(name), rule.margin_at(theirs.value))
+                gain = sample.gain(name)
+                theirs = sample.champions(rule.metric, ours.value, gain.value)
+                found = Measured(ours, theirs, gain, rule.margin_at(theirs))
                 yield _vetoes_only(
-                    contest.not_worse(rule, found, contest.Risk(_ALPHA, policy.power)), rule.margin_at(theirs.value)
+                    contest.not_worse(rule, found, contest.Risk(_ALPHA, policy.power)), rule.margin_at(theirs)
                 )
         except ValueError as error:
             yield Check(f"audit {name}", Found.INCONCLUSIVE, f"cannot be measured: {error}", n=sample.n)
@@ -67,4 +68,4 @@ def _vetoes_only(check: Check, margin: float) -> Check:
 
 
 def _renamed(check: Check) -> Check:
-    return replace(check, name=f"audit {check.name}")
+    return replace(check, name=f"audit {check.name}", extra={**check.extra, "kind": "audit"})

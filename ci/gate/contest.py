@@ -100,13 +100,14 @@ def skill(rule: Rule, gain: Estimate, constant: float, risk: Risk) -> Check:
     matters = _SKILL_MARGINS * rule.margin_at(constant) if rule.margin is not None and constant else 0.0
     outcome = answered(gain, 0.0, risk, matters)
     words = {
-        Found.PASSED: "better than always giving the same answer",
-        Found.REJECTED: "no better than always giving the same answer",
-        Found.INCONCLUSIVE: "not shown to be better than always giving the same answer",
+        Found.PASSED: "better",
+        Found.REJECTED: "no better",
+        Found.INCONCLUSIVE: "not shown to be better",
     }
-    interval = (gain.lower(1 - risk.alpha), gain.upper(1 - risk.alpha))
+    interval = low, high = gain.lower(1 - risk.alpha), gain.upper(1 - risk.alpha)
     extra = {"kind": "skill", "metric": rule.metric.name, "alpha": risk.alpha, **plain(gain)}
-    message = f"{rule.metric.name} is {words[outcome]}"
+    figures = f"gain {signed(gain.value)} [{signed(low)}, {signed(high)}]"
+    message = f"{rule.metric.name} is {words[outcome]} than always giving the same answer, {figures}"
     return Check("skill", outcome, message, gain.value, 0.0, interval, gain.n, extra)
 
 
@@ -134,14 +135,13 @@ def _both(found: Measured) -> tuple[Estimate, float]:
 def _contest(name: str, outcome: Found, words: str, found: Measured, against: tuple[float, Risk]) -> Check:
     (gain, margin), (limit, risk) = _both(found), against
     low, high = gain.lower(1 - risk.alpha), gain.upper(1 - risk.alpha)
-    champion = found.champion.value if found.champion else None
-    figures = f"{number(found.challenger.value)} against {number(champion)}"
+    figures = f"{number(found.challenger.value)} against {number(found.champion)}"
     figures += f", gain {signed(gain.value)} [{signed(low)}, {signed(high)}]"
     extra = {
         "kind": name.rsplit(" ", 1)[0],
         "metric": name.rsplit(" ", 1)[1],
         "challenger": found.challenger.value,
-        "champion": champion,
+        "champion": found.champion,
         "margin": margin,
         "alpha": risk.alpha,
         "mde": gain.mde(*risk),

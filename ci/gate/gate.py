@@ -76,7 +76,8 @@ def gate(project: Project, challenger: Path, champion: Champion, work: Workplace
     _same_question(duel)
     found = _found(duel, champion, work)
     card.write(duel, found, work.card)
-    return replace(found, pictures=plots.draw(found, work.pictures))
+    outputs = {str(work.card): sha256(work.card)}
+    return replace(found, outputs=outputs, pictures=plots.draw(found, work.pictures))
 
 
 def _found(duel: Duel, champion: Champion, work: Workplace) -> Result:
@@ -156,6 +157,7 @@ def _compared(duel: Duel, champion: Bundle, theirs: Array, pair: Pair, work: Wor
 def _more(duel: Duel, ours: Array, champion: Bundle | None) -> Iterator[Check]:
     """Everything that is asked beside the statistics."""
     policy, contract, rows = duel.project.params.gate, duel.project.contract, duel.rows
+    yield from _refusals(duel, champion)
     if np.isfinite(ours).all():
         yield from behaviour.checks(duel.challenger, rows.frame, policy.behaviour)
     yield from leakage.checks(duel.challenger, duel.project, rows)
@@ -164,6 +166,14 @@ def _more(duel: Duel, ours: Array, champion: Bundle | None) -> Iterator[Check]:
     yield from cost.checks(duel.challenger, rows.frame, policy.cost)
     if policy.audit is not None:
         yield from audited(policy.audit, contract, policy, duel.challenger, champion)
+
+
+def _refusals(duel: Duel, champion: Bundle | None) -> Iterator[Check]:
+    """Rows that a server would turn away are scored all the same; who reads the figures should know."""
+    for whose, bundle in (("challenger", duel.challenger), ("champion", champion)):
+        if bundle and (count := bundle.refused(duel.rows.frame)):
+            message = f"a server of the {whose} would refuse {count:,} of the test rows"
+            yield Check(f"refusals of the {whose}", Found.WARNED, message, count, 0, n=len(duel.rows.frame))
 
 
 def _reuse(duel: Duel, store: Comparisons) -> Iterator[Check]:

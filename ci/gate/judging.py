@@ -6,6 +6,7 @@ STATISTICS.md §1 holds the method and its sources; ADR 0011 says where and why 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ci.gate.rules import Rule, Rules
+    from ci.gate.rules import Rules
     from ci.gate.sample import Sample
     from ci.gate.verdict import SliceFound
 
@@ -94,7 +95,7 @@ def _compared(sample: Sample, policy: Policy, rules: Rules, comparison: int, mor
         [
             *(check for check in enough if check.outcome is not Found.PASSED),
             *problems,
-            *(_without_evidence(check, evidence=evidence) for check in _contests(found, policy, rules, risk)),
+            *(_without_evidence(check, evidence=evidence) for check in _contests(sample, found, policy, rules, risk)),
             *_slice_checks(by_slice, policy),
             *_alone(sample, policy, rules, found, evidence=evidence),
             *(check for check in enough if check.outcome is Found.PASSED),
@@ -152,9 +153,9 @@ def _measured(sample: Sample, rules: Rules) -> tuple[dict[str, Measured], list[C
             problems.append(_unmeasurable(sample, name, error))
             continue
         try:
-            theirs = sample.estimate(name, of="champion")
-            margin = rule.margin_at(theirs.value) if rule.compared else rule.margin
-            found[name] = Measured(ours, theirs, sample.gain(name), margin)
+            gain = sample.gain(name)
+            theirs = sample.champions(rule.metric, ours.value, gain.value)
+            found[name] = Measured(ours, theirs, gain, rule.margin_at(theirs) if rule.compared else rule.margin)
         except ValueError as error:
             problems.append(Check(f"champion {name}", Found.INCONCLUSIVE, f"cannot be compared: {error}", n=sample.n))
             found[name] = Measured(ours)
@@ -179,16 +180,19 @@ def _measured_alone(sample: Sample, rules: Rules) -> dict[str, Measured]:
     return found
 
 
-def _contests(found: Mapping[str, Measured], policy: Policy, rules: Rules, risk: Risk) -> Iterator[Check]:
+def _contests(
+    sample: Sample, found: Mapping[str, Measured], policy: Policy, rules: Rules, risk: Risk
+) -> Iterator[Check]:
     """The primary metric must be better if the policy says so; no compared metric may be worse."""
     for rule in rules.compared:
         measured = found.get(rule.metric.name)
         if measured is None or measured.gain is None:
             continue
         if rule.metric.name == rules.primary and policy.promote == "superior":
-            yield contest.better(rule, measured, policy.min_gain, risk)
+            check = contest.better(rule, measured, policy.min_gain, risk)
         else:
-            yield contest.not_worse(rule, measured, risk)
+            check = contest.not_worse(rule, measured, risk)
+        yield replace(check, extra={**check.extra, "disagreement": sample.disagreement})
 
 
 def _without_evidence(check: Check, *, evidence: bool) -> Check:
@@ -196,9 +200,7 @@ def _without_evidence(check: Check, *, evidence: bool) -> Check:
     if evidence:
         return check
     message = f"too few rows or clusters to conclude: {check.message}"
-    return Check(
-        check.name, Found.INCONCLUSIVE, message, check.observed, check.limit, check.interval, check.n, check.extra
-    )
+    return replace(check, outcome=Found.INCONCLUSIVE, message=message)
 
 
 def _slice_checks(found: Sequence[SliceFound], policy: Policy) -> Iterator[Check]:
@@ -219,7 +221,7 @@ def _alone(
     if not _can_be_measured(sample):
         return checks
     checks += _floors(sample, rules, found)
-    checks += [_without_evidence(check, evidence=evidence) for check in _skill(sample, policy, rules)]
+    checks += [_without_evidence(check, evidence=evidence) for check in _skill(sample, policy, rules, found)]
     checks += _calibration(sample, policy)
     return sorted(checks, key=lambda check: check.name != "skill" and check.outcome is Found.PASSED)
 
@@ -236,14 +238,15 @@ def _floors(sample: Sample, rules: Rules, found: Mapping[str, Measured]) -> Iter
             yield contest.floor(rule, measured)
 
 
-def _skill(sample: Sample, policy: Policy, rules: Rules) -> Iterator[Check]:
-    rule: Rule = rules.metrics[rules.primary]
+def _skill(sample: Sample, policy: Policy, rules: Rules, found: Mapping[str, Measured]) -> Iterator[Check]:
+    rule, name = rules.metrics[rules.primary], rules.primary
     try:
-        gain, constant = sample.against_constant(rules.primary)
+        ours = found[name].challenger if name in found else sample.estimate(name)
+        gain, constant = sample.against_constant(rule.metric, ours)
     except ValueError as error:
-        yield _unmeasurable(sample, rules.primary, error)
+        yield _unmeasurable(sample, name, error)
     else:
-        yield contest.skill(rule, gain, constant.value, Risk(_ALPHA, policy.power))
+        yield contest.skill(rule, gain, constant, Risk(_ALPHA, policy.power))
 
 
 def _calibration(sample: Sample, policy: Policy) -> Iterator[Check]:

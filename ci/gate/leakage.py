@@ -39,7 +39,7 @@ def checks(bundle: Bundle, project: Project, test: HeldOut) -> Iterator[Check]:
 
 def trained_before(bundle: Bundle, split: Mapping[str, Any], whose: str) -> Iterator[Check]:
     """Compare the newest moment that a bundle learned from with the oldest test row, where the split is by time."""
-    learned = bundle.lineage.get("split", {}).get("cut", {}).get("train_end")
+    learned = ((bundle.lineage.get("split") or {}).get("cut") or {}).get("train_end")
     judged = split.get("cut", {}).get("test_start")
     if learned is None or judged is None:
         return
@@ -47,7 +47,9 @@ def trained_before(bundle: Bundle, split: Mapping[str, Any], whose: str) -> Iter
     message = f"it learned from rows before {learned[:10]}, the test set begins on {judged[:10]}"
     bad = Found.REJECTED if whose == "challenger" else Found.WARNED
     words = f"the {whose} has seen test rows: {message}" if seen else message
-    yield Check(f"time order of the {whose}", bad if seen else Found.PASSED, words, learned, judged, extra=_KIND)
+    yield Check(
+        f"time order of the {whose}", bad if seen else Found.PASSED, words, learned[:10], judged[:10], extra=_KIND
+    )
 
 
 def _columns(bundle: Bundle, contract: Contract, limits: Leakage) -> Check:
@@ -63,9 +65,10 @@ def _columns(bundle: Bundle, contract: Contract, limits: Leakage) -> Check:
 def _rows_on_both_sides(contract: Contract, frame: pd.DataFrame, train: Path, limits: Leakage) -> Iterator[Check]:
     names = [*contract.features, *([contract.group] if contract.group else [])]
     learned, groups = _hashes(train, names, contract)
-    twice = float(np.isin(rows.row_hashes(frame[list(contract.features)]), learned).mean())
+    known = np.isin(rows.row_hashes(frame[list(contract.features)]), learned)
+    twice = float(known.mean())
     outcome = Found.REJECTED if twice > limits.max_duplicates else Found.WARNED if twice else Found.PASSED
-    message = f"{twice:.1%} of test rows have the features of a training row"
+    message = f"{int(known.sum()):,} test rows have the features of a training row"
     yield Check("duplicates", outcome, message, twice, limits.max_duplicates, n=len(frame), extra=_KIND)
     if contract.group:
         both = len(np.intersect1d(rows.row_hashes(frame[[contract.group]]), groups))

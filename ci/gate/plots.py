@@ -46,10 +46,11 @@ def draw(found: Result, folder: Path) -> list[Picture]:
     if compared := _comparable(found.checks):
         caption = "Gain in margins: right of its limit an interval passes, left of it it is rejected"
         made["intervals"] = (_intervals(compared), caption)
-    if limited := [check for check in found.checks if check.extra.get("kind") in {"floor", "skill"} and check.interval]:
-        made["limits"] = (_limits(limited), "Absolute limits, and the gain over a constant answer")
     if drawn := {whose: bins for whose, bins in found.data.get("curves", {}).items() if bins}:
         made["calibration"] = (_calibration(drawn), "Predicted against observed, by tenths of the answers")
+    limited = [check for check in found.checks if check.extra.get("kind") in {"floor", "skill"} and check.interval]
+    if limited and (not compared or len(limited) > 1):  # skill alone is no news beside a comparison
+        made["limits"] = (_limits(limited), "Absolute limits, and the gain over a constant answer")
     with replacing_folder(folder) as beside:
         for name, (figure, _) in made.items():
             figure.savefig(beside / f"{name}.png", dpi=110, metadata={"Software": None})

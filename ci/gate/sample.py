@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ci.params_gate import Policy
 
 Array = np.ndarray[Any, Any]
+_AUC_OF_TIES = 0.5
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,19 @@ class Sample:
             raise ValueError(f"{metric}: there is no champion")
         return stats.difference(metric, self.y, self.challenger, self.champion, **self._options())
 
-    def against_constant(self, metric: str) -> tuple[stats.Estimate, stats.Estimate]:
+    def champions(self, metric: stats.Metric, challenger: float, gain: float) -> float:
+        """Return the champion's value: what is left of the challenger's without the gain, unless it is one of sizes."""
+        if metric.signed:
+            return self.estimate(metric.name, of="champion").value
+        return challenger - metric.direction * gain
+
+    def against_constant(self, metric: stats.Metric, ours: stats.Estimate) -> tuple[stats.Estimate, float]:
         """Measure the gain over the constant answer that suits the test set best, and that answer's own value."""
-        constant = self.constant(metric)
-        gain = stats.difference(metric, self.y, self.challenger, constant, **self._options())
-        return gain, stats.estimate(metric, self.y, constant, **self._options())
+        if metric.name == "auc":  # ties count half: a constant ranks half of the pairs rightly, and that is certain
+            ends = {name: getattr(ours, name) - _AUC_OF_TIES for name in ("value", "low", "high")}
+            return replace(ours, **ends), _AUC_OF_TIES
+        gain = stats.difference(metric.name, self.y, self.challenger, self.constant(metric.name), **self._options())
+        return gain, 0.0 if metric.signed else ours.value - metric.direction * gain.value
 
     def measurable(self, metric: str) -> str | None:
         """Say why no model at all could be measured on this test set; None if it is up to the model."""

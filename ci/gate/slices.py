@@ -48,6 +48,7 @@ class _Tested:
     champion: float
     gain: stats.Estimate
     margin: float
+    disagreement: float
 
 
 def judged(sample: Sample, policy: Policy, rules: Rules) -> list[SliceFound]:
@@ -96,12 +97,9 @@ def _tested(part: Sample, policy: Policy, rules: Rules, of: _Slice) -> _Tested:
         raise ValueError(f"too small: {part.n_clusters} clusters, {policy.min_clusters} are needed")
     metric = rules.slices.metric
     gain, challenger = part.gain(metric.name), part.estimate(metric.name).value
-    # a third measurement would only repeat the work, except where the gain is one of absolute values
-    champion = (
-        part.estimate(metric.name, of="champion").value if metric.signed else challenger - metric.direction * gain.value
-    )
+    champion = part.champions(metric, challenger, gain.value)
     margin = limits.margin or 2 * rules.slices.margin_at(champion)
-    return _Tested(of, challenger, champion, gain, margin)
+    return _Tested(of, challenger, champion, gain, margin, part.disagreement)
 
 
 def _events(part: Sample) -> int:
@@ -124,7 +122,15 @@ def _found(item: _Tested, adjusted: float, sample: Sample, policy: Policy, rules
         -item.margin,
         (gain.lower(1 - ALPHA), gain.upper(1 - ALPHA)),
         gain.n,
-        {"kind": "slice", "metric": name, "p_holm": adjusted, "mde": mde, "margin": item.margin, **plain(gain)},
+        {
+            "kind": "slice",
+            "metric": name,
+            "p_holm": adjusted,
+            "mde": mde,
+            "margin": item.margin,
+            "disagreement": item.disagreement,
+            **plain(gain),
+        },
     )
     if adjusted <= ALPHA:
         check = replace(check, outcome=Found.REJECTED, message=f"worse here, Holm p {adjusted:.2g}: {figures}")

@@ -25,7 +25,7 @@ _MOST = 15
 
 def made(duel: Duel, verdict: Verdict, ours: Array | None, theirs: Array | None) -> list[Table]:
     """Return all tables that there is something to show in."""
-    found = [*_metrics(verdict), *_slices(verdict)]
+    found = [*_metrics(verdict), *_evidence(verdict), *_slices(verdict)]
     if ours is not None and theirs is not None and verdict.disagreement is not None:
         sample = checked(
             duel.project.contract.task, duel.rows.y, ours, theirs, clusters=None, weights=None, slices=None,
@@ -45,9 +45,24 @@ def _metrics(verdict: Verdict) -> Iterator[Table]:
 
 def _metric(name: str, item: Measured) -> tuple[Any, ...]:
     ours, gain = item.challenger, item.gain
-    theirs = item.champion.value if item.champion else None
     shown = (gain.value, gain.low, gain.high) if gain else (None, None, None)
-    return (name, ours.value, ours.low, ours.high, theirs, *shown, item.margin, (gain or ours).method)
+    return (name, ours.value, ours.low, ours.high, item.champion, *shown, item.margin, (gain or ours).method)
+
+
+def _evidence(verdict: Verdict) -> Iterator[Table]:
+    """What each comparison rests on."""
+    shown = [
+        (check.name, check.extra["alpha"], check.extra["p_value"], check.extra["mde"], 2 * check.extra["margin"],
+         check.extra["clusters"], check.n, check.extra["disagreement"], check.extra["method"])
+        for check in verdict.checks if check.extra.get("kind") in {"better", "not worse"}
+    ]  # fmt: skip
+    columns = ("question", "alpha", "p", "sees from", "should see", "clusters", "rows", "disagreement", "how")
+    note = "`sees from` is the smallest true gain that would be found four times in five; a question that the interval "
+    note += (
+        "leaves open is rejected where that is at most what the test set should see, and inconclusive where it is more."
+    )
+    if shown:
+        yield Table("Evidence", columns, shown, note)
 
 
 def _slices(verdict: Verdict) -> Iterator[Table]:

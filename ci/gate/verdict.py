@@ -22,12 +22,13 @@ class Measured:
     """
     One metric of both models on the same rows.
 
-    gain    champion to challenger, + is better; the interval is the one that decides
-    margin  largest loss that counts as none, in the metric's unit
+    champion  its value; how surely it is better or worse is the gain's matter
+    gain      of the challenger over the champion, + is better
+    margin    largest loss that counts as none, in the metric's unit
     """
 
     challenger: Estimate
-    champion: Estimate | None = None
+    champion: float | None = None
     gain: Estimate | None = None
     margin: float | None = None
 

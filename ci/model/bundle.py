@@ -148,7 +148,7 @@ def _parity(project: Project, found: rows.Array, wanted: rows.Array) -> Iterator
         return
     apart = np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))
     most = float(apart.max())
-    off = int((apart > limit).sum())
+    off = int((~(apart <= limit)).sum())  # so that NaN counts as different
     message = (
         f"{off:,} of {apart.size:,} answers differ from the estimator's" if off else "answers as the estimator did"
     )
@@ -159,7 +159,7 @@ def _repeatable(project: Project, model: Path, reference: pd.DataFrame, found: r
     """A row must get the same answer alone as in a batch: the server batches as traffic comes."""
     alone = Scorer(model, project.contract)
     few = np.linspace(0, len(reference) - 1, 25).astype(int)
-    apart = max(float(np.abs(alone.score(reference.iloc[[i]])[0] - found[i]).max()) for i in few)
+    apart = float(np.max([np.abs(alone.score(reference.iloc[[i]])[0] - found[i]).max() for i in few]))  # NaN stays NaN
     scale = float(np.maximum(1.0, np.abs(found[few]).max()))
     limit = project.params.train.parity_tolerance
     outcome = Found.PASSED if apart <= limit * scale else Found.REJECTED

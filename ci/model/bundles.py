@@ -56,6 +56,8 @@ class Bundle:
         self.lineage: dict[str, Any] = read_json(folder / LINEAGE)
         self.golden: dict[str, Any] = read_json(folder / GOLDEN)
         self._types = self._read_types()
+        _has(folder / SIGNATURE, self.signature, "task", "output")
+        _has(folder / GOLDEN, self.golden, "rows", "outputs", "tolerance")
 
     @property
     def task(self) -> Task:
@@ -170,6 +172,12 @@ class Bundle:
                 raise CannotScore(f"column {name} is {_a(found)} now, its signature asks for {_a(kind)}")
             if kind is Type.DATETIME and (empty := int(frame[name].isna().sum())):
                 raise CannotScore(f"column {name} is empty in {empty:,} rows, which its signature does not allow")
+
+
+def _has(file: Path, document: Any, *names: str) -> None:
+    for name in names:
+        if not isinstance(document, dict) or name not in document:
+            raise BadInput(f"{file}: no {name}", hint="docs/reference/bundle.md describes the file")
 
 
 def _verify(folder: Path) -> None:

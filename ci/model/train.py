@@ -153,9 +153,12 @@ def _estimator(project: Project, given: pd.DataFrame, kinds: Any) -> Any:
         if own is None:
             return default_estimator(project.contract.task, params, given, kinds)
         return own(params, dict(kinds))
-    except (TypeError, ValueError, KeyError) as error:
+    except StepError:
+        raise
+    except Exception as error:
         raise BadInput(
-            f"{project.name}: train.estimator: {error}", hint="look at the keys under train.estimator"
+            f"{project.name}: train.estimator: {error}",
+            hint="look at the keys under train.estimator, and at `estimator` in model.py",
         ) from error
 
 

@@ -105,6 +105,27 @@ def test_a_signal_ends_a_step_by_the_shells_convention(number: int, code: int) -
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize("guarded", [False, True], ids=["bare", "told as bad input"])
+def test_a_signal_that_a_library_dresses_up_as_its_own_error_is_still_a_signal(guarded: bool) -> None:
+    def interrupted_import() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except BaseException as error:  # as the loader of an extension module does
+            raise ImportError("initialization failed") from error
+
+    def work(run: cli.Run) -> Result:
+        try:
+            interrupted_import()
+        except ImportError as error:
+            if guarded:
+                raise BadInput("features cannot become a graph") from error
+            raise
+        return Result("went on")
+
+    assert call(work, "--project", "shop") == 143
+    assert report()["message"] == "stopped by signal 15"
+
+
 def test_a_second_signal_does_not_disturb_the_cleaning_up() -> None:
     def work(run: cli.Run) -> Result:
         with files.replacing_folder(Path("made")) as beside:

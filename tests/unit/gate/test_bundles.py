@@ -102,3 +102,15 @@ def test_times_are_never_empty(tmp_path):
     assert Bundle(folder).encode(rows)["times"][0, 0] == int(pd.Timestamp(rows["at"][0]).timestamp())
     with pytest.raises(CannotScore, match="column at is empty in 1 rows"):
         Bundle(folder).score(rows.assign(at=rows["at"].where(rows.index > 0)))
+
+
+@pytest.mark.parametrize(
+    ("file", "key"), [("signature.json", "task"), ("signature.json", "inputs"), ("golden.json", "outputs")]
+)
+def test_a_file_without_what_it_must_hold_is_named(folder, file, key):
+    held = json.loads((folder / file).read_text(encoding="utf-8"))
+    del held[key]
+    (folder / file).write_text(json.dumps(held), encoding="utf-8")
+    toy.seal(folder)
+    with pytest.raises(BadInput, match=rf"{file}: .*{key}"):
+        Bundle(folder)

@@ -70,6 +70,7 @@ def test_the_better_model_passes_and_the_deciding_check_is_in_the_first_line(wor
     assert check.extra["clusters"] == toy.DAYS
     assert check.extra["mde"] > 0
     assert "jackknife" in check.extra["method"]
+    assert 0 < check.extra["disagreement"] < 1
 
 
 def test_the_worse_model_is_rejected(world, good, poor):
@@ -151,6 +152,14 @@ def test_a_champion_that_cannot_score_is_told_not_skipped(tmp_path, good):
     assert outcomes(lenient)["champion"] is Found.WARNED
 
 
+def test_rows_that_a_server_would_refuse_are_told(tmp_path, good, poor):
+    rows = toy.frame()
+    rows.loc[:9, "field"] = None
+    found = {check.name: check for check in World(tmp_path / "w", rows=rows).judge(good, poor).checks}
+    assert found["refusals of the challenger"].observed == found["refusals of the champion"].observed == 10
+    assert found["refusals of the champion"].outcome is Found.WARNED
+
+
 def test_a_changed_bundle_is_refused(world, good, poor):
     (poor / "model.onnx").write_bytes(toy.graph((9.0, 9.0)))
     with pytest.raises(BadInput, match=r"poor/model\.onnx: sha256 is"):
@@ -164,7 +173,7 @@ def test_the_second_look_is_answered_from_the_ledger(world, good, poor, pictures
     assert second.message == first.message + "; judged on 2024-04-01 00:00, nothing spent"
     assert [(c.name, c.outcome) for c in second.checks] == [(c.name, c.outcome) for c in first.checks]
     assert [t.title for t in second.tables] == [t.title for t in first.tables]
-    assert [p.path.name for p in second.pictures] == ["intervals.png", "limits.png", "calibration.png"]
+    assert [p.path.name for p in second.pictures] == ["intervals.png", "calibration.png"]
     assert all(picture.path.stat().st_size > 1000 for picture in second.pictures)
 
 
