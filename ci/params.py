@@ -10,7 +10,6 @@ import difflib
 import re
 import types
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -20,11 +19,12 @@ from ci.files import said_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]  # a Python package, too
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-SHARED = Path("params.yaml")
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]  # as registries spell it
 
 
 class Model(BaseModel):
@@ -34,20 +34,6 @@ class Model(BaseModel):
 
 
 M = TypeVar("M", bound=Model)
-
-
-class Remote(Model):
-    """How patient `steps.repro` is with the DVC remote."""
-
-    timeout_s: int = Field(600, ge=1, le=86_400, description="Longest that one pull or push may take, in seconds.")
-    jobs: int = Field(4, ge=1, le=64, description="Parallel transfers.")
-
-
-class Shared(Model):
-    """`params.yaml` at the root: what all projects share."""
-
-    projects: list[ProjectName] = Field(min_length=1, description="Folders below projects/ that dvc.yaml builds.")
-    remote: Remote = Remote()
 
 
 class Split(Model):
@@ -155,11 +141,6 @@ def parse(model: type[M], document: Any, where: str) -> M:
         return model.model_validate(document)
     except ValidationError as error:
         raise BadInput(f"{where}: {_sentence(model, error.errors()[0], document)}") from error
-
-
-def shared() -> Shared:
-    """Read the root's params.yaml."""
-    return load(Shared, SHARED)
 
 
 def quoted_date(value: Any) -> Any:

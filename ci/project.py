@@ -21,8 +21,9 @@ from pydantic import Field
 
 from ci.contract import Contract, load_contract
 from ci.errors import BadInput
-from ci.params import Check, Day, Evaluate, Model, Split, Train, load, shared
+from ci.params import Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
+from ci.shared import shared
 from ci.sources import Source
 
 if TYPE_CHECKING:

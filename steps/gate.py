@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Judge nothing; tell how much of the test set's budget is left.")
 def main(run: cli.Run, challenger: Path | None, champion: str | None, comparisons: str | None, explain: bool) -> Result:
     """Judge the challenger against the champion on the same test set; exit 3 if it may not be released."""
-    from ci import params
     from ci.adapters import comparisons as ledgers
     from ci.adapters.champions import FoundChampions
     from ci.gate.explain import explained
     from ci.gate.gate import Workplace, gate
+    from ci.shared import shared
 
     project, store = run.project, ledgers.found(comparisons)
     prepared = project.path("data", "prepared")
     if explain:
         return explained(project, prepared, store)
-    found = FoundChampions(params.shared().remote.timeout_s).find(project.name, champion)
+    found = FoundChampions(shared().remote.timeout_s).find(project.name, champion)
     card, pictures = project.path("reports", "MODEL_CARD.md"), Path(".slipway", "gate", project.name)
     work = Workplace(prepared, card, pictures, store, run.started.isoformat(timespec="seconds"), run.progress)
     return gate(project, challenger or project.path("artifacts"), found, work)

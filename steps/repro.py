@@ -31,7 +31,7 @@ def main(run: cli.Run, **options: Any) -> Result:
     """Run the stages whose inputs changed; pull before, push after; end with the failed stage's own verdict."""
     from ci import reproduce
     from ci.adapters import dvc
-    from ci.params import shared
+    from ci.shared import shared
 
     dvc.initialised()
     wanted = reproduce.Wanted(**options)

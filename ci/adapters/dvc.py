@@ -26,7 +26,7 @@ from ci.reproduce import Log
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ci.params import Remote
+    from ci.shared import Remote
 
 _DVC = (sys.executable, "-m", "dvc")
 _PUSHED = Path(".slipway", "pushed.json")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.errors import BadInput
 from ci.files import said_plainly
-from ci.params import SHARED
+from ci.shared import SHARED
 
 if TYPE_CHECKING:
     from pathlib import Path

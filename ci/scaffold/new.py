@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ci.contract import Role
 from ci.files import replacing_folder, sha256, write_text
-from ci.params import SHARED
 from ci.report import Check, Found, Result, Table
 from ci.scaffold import listing, render
 from ci.scaffold.draft import drafted
 from ci.scaffold.reading import read
 from ci.scaffold.rehearsal import rehearse
+from ci.shared import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

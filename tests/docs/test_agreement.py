@@ -27,6 +27,7 @@ TELLING = {
     "ci.progress",
     "ci.project",
     "ci.report",
+    "ci.shared",
     "ci.templating",
     "ci.adapters.process",
     "ci.adapters.git",

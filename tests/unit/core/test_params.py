@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ci.errors import BadInput
-from ci.params import Shared, load, read_yaml
+from ci.params import load, read_yaml
 from ci.project import ProjectParams
+from ci.shared import Shared
 from tests import shop
 
 

@@ -1,0 +1,50 @@
+"""`params.yaml` at the root: what all projects share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from ci.params import Model, ProjectName, load
+from ci.params_environments import Environment
+from ci.params_packaging import Registry, Signing
+
+SHARED = Path("params.yaml")
+
+
+class Remote(Model):
+    """How patient `steps.repro` is with the DVC remote."""
+
+    timeout_s: int = Field(600, ge=1, le=86_400, description="Longest that one pull or push may take, in seconds.")
+    jobs: int = Field(4, ge=1, le=64, description="Parallel transfers.")
+
+
+class Shared(Model):
+    """`params.yaml`."""
+
+    projects: list[ProjectName] = Field(min_length=1, description="Folders below projects/ that dvc.yaml builds.")
+    remote: Remote = Remote()
+    registry: Registry = Registry()
+    signing: Signing = Signing()
+    environments: list[Environment] = Field(
+        default_factory=list, description="In promotion order: a release passes through all before the last."
+    )
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> Shared:
+        names = [item.name for item in self.environments]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"environments: {name} is there twice")
+        return self
+
+
+def shared() -> Shared:
+    """
+    Read the root's params.yaml.
+
+    Raises:
+        BadInput: missing, not YAML, or a key that breaks the model.
+    """
+    return load(Shared, SHARED)
