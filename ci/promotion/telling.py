@@ -171,3 +171,12 @@ def _event(history: History, event: Event | None) -> dict[str, Any] | None:
     document = event.model_dump(mode="json", exclude={"signature", "record"})
     return {**document, "when": event.when, "verified_by": getattr(history.verified(event), "number", None)
             if event.kind is Kind.ASSIGNED else None}  # fmt: skip
+
+
+def lines(result: Result) -> str:
+    """Spell the first table for a terminal, its columns aligned; empty ones are left out."""
+    table = result.tables[0]
+    cells = [[str(cell) for cell in row] for row in [table.columns, *table.rows]]
+    kept = [place for place in range(len(table.columns)) if any(row[place] for row in cells[1:])]
+    widths = {place: max(len(row[place]) for row in cells) for place in kept}
+    return "\n".join("  " + "  ".join(row[place].ljust(widths[place]) for place in kept).rstrip() for row in cells)
