@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.errors import Outcome, StepError
-from ci.ledger.event import Draft, Kind, spelled
+from ci.ledger.event import Draft, Event, Kind, spelled
 from ci.ledger.interface import Quicker
 from ci.promotion.interface import Waiting
 from ci.report import Check, Found
@@ -65,11 +65,26 @@ class Records:
             self.queue.put(ended)
         except StepError as error:
             return self._told(ended, seen, f"and not kept with the environment either ({error})")
+        return self._in_turn(ended, seen)
+
+    def _in_turn(self, ended: Waiting, seen: History | None) -> Check:
+        """Tell the ledger of older events first: the last one in the ledger is what is live."""
+        for older in self._older(ended.key):
+            seen = None
+            check = self._told(older, None, f"it waits in {self.queue.place}")
+            if check.outcome is Found.WARNED:
+                return check
         return self._told(ended, seen, f"it waits in {self.queue.place}")
+
+    def _older(self, key: str) -> list[Waiting]:
+        try:
+            return [item for item in self.queue.waiting() if item.ended and item.key < key]
+        except StepError:  # a spoilt file stops no rollback; steps.reconcile names it
+            return []
 
     def _told(self, ended: Waiting, seen: History | None, otherwise: str) -> Check:
         try:
-            event = self.ledger.add(ended.draft, seen)
+            event = self._heard(ended.draft) or self.ledger.add(ended.draft, seen)
         except Quicker:
             self.queue.drop(ended.key)
             raise
@@ -78,6 +93,14 @@ class Records:
                          f"not in the ledger yet: {error}; {otherwise}: `python -m steps.reconcile` adds it")  # fmt: skip
         self.queue.drop(ended.key)
         return Check("record", Found.PASSED, f"event {event.number} of the ledger ({self.ledger.place})")
+
+    def _heard(self, draft: Draft) -> Event | None:
+        """Return the very event, if the ledger has it: its writer may have died before it forgot it here."""
+        if draft.happened is None:
+            return None
+        wanted = (draft.kind, draft.version, draft.environment, draft.happened)
+        events = self.ledger.history(draft.project).events
+        return next((e for e in events if (e.kind, e.version, e.environment, e.happened) == wanted), None)
 
     def settle(self, actual: Callable[[], Actual]) -> list[Check]:
         """
@@ -92,6 +115,8 @@ class Records:
                 checks.append(Check("record", Found.SKIPPED, f"{waiting.draft.name} is still on its way"))
                 continue
             checks.append(self._told(ended, None, f"it waits in {self.queue.place}"))
+            if checks[-1].outcome is Found.WARNED:
+                break  # in order, or not at all
         return checks
 
 
