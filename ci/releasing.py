@@ -137,8 +137,8 @@ def planned(ways: Sequence[Way], asked: Sequence[str]) -> Plan:
         except Unavailable as error:
             cannot[str(way.kind)] = error
     if cannot and (asked or not recipes):
-        kind, error = next(iter(cannot.items()))
-        raise Unavailable(f"{kind}: cannot be made here: {error}", hint=error.hint) from error
+        kind, why = next(iter(cannot.items()))
+        raise Unavailable(f"{kind}: cannot be made here: {why}", hint=why.hint) from why
     return Plan(recipes, cannot)
 
 
@@ -179,7 +179,9 @@ def _record(order: Order, verdict: GateEvidence | None, products: Mapping[str, P
     """Sign for what was pushed, and write it all down."""
     packagings: dict[Any, Any] = {kind: made.packaged for kind, made in products.items() if made.packaged}
     lineage, signer = read_json(order.folder / LINEAGE), desk.signer()
-    made = Made(order.project, order.version, order.bundle, order.recipe, lineage, order.git_commit, desk.by.build or LOCAL)
+    made = Made(
+        order.project, order.version, order.bundle, order.recipe, lineage, order.git_commit, desk.by.build or LOCAL
+    )
     kept = evidence.publish(desk.registry, packagings, made, desk.advisers.sbom(order, products), signer)
     return Release(
         project=order.project,

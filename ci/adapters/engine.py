@@ -33,7 +33,9 @@ class Docker:
         try:
             import docker
         except ImportError as error:
-            raise Unavailable("docker: the Docker SDK is not installed", hint="pip install 'slipway[docker]'") from error
+            raise Unavailable(
+                "docker: the Docker SDK is not installed", hint="pip install 'slipway[docker]'"
+            ) from error
         self.place = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
         self._credentials, self._errors = credentials, docker.errors
         try:

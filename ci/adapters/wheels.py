@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 import venv
@@ -98,7 +97,7 @@ def _fresh(folder: Path) -> Path:
         for top in {path.parts[0] for path in found.files or () if path.parts[0] not in ("..", "__pycache__")}:
             link = packages / top
             if not link.exists():
-                os.symlink(found.locate_file(top), link)
+                link.symlink_to(str(found.locate_file(top)))
     return folder / "bin" / "python"
 
 

@@ -78,7 +78,5 @@ class Engine(Protocol):
             BadInput: the registry has none, or it is not what its digest says.
         """
 
-    def started(
-        self, image_id: str, *, user: str, environment: Mapping[str, str]
-    ) -> AbstractContextManager[Container]:
+    def started(self, image_id: str, *, user: str, environment: Mapping[str, str]) -> AbstractContextManager[Container]:
         """Run an image read-only, without a network or any right; remove the container when the block ends."""

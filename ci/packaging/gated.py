@@ -26,7 +26,9 @@ def evidence(report: Path, bundle: str) -> GateEvidence:
         BadInput: nobody judged it, or the report is of another bundle.
         NotPassed: it was judged, and did not pass.
     """
-    hint = f"python -m steps.gate --project {report.parent.name}, or --ungated REASON for a release that is never promoted"
+    hint = (
+        f"python -m steps.gate --project {report.parent.name}, or --ungated REASON for a release that is never promoted"
+    )
     if not report.is_file():
         raise BadInput(f"{report}: missing: nobody has judged this bundle", hint=hint)
     document = read_json(report)

@@ -128,7 +128,9 @@ class Maker:
             return self.params.base
         if self.params.base:
             if "@" not in self.params.base:
-                raise Unavailable(f"image.base: {self.params.base}: the engine at {self.engine.place} has no such image")
+                raise Unavailable(
+                    f"image.base: {self.params.base}: the engine at {self.engine.place} has no such image"
+                )
             self.engine.pull(self.params.base)
             return self.params.base
         found = self.engine.image(LOCAL_BASE)
@@ -188,9 +190,7 @@ class Maker:
         return found
 
 
-def model_files(
-    runtime: str, bundle: Path, lineage: Lineage, labels: Mapping[str, str]
-) -> dict[str, tars.Contents]:
+def model_files(runtime: str, bundle: Path, lineage: Lineage, labels: Mapping[str, str]) -> dict[str, tars.Contents]:
     """Return the context of a model: Dockerfile and bundle, whatever else lies in its folder."""
     described = ModelImage(runtime=runtime, version=lineage.version, labels={**labels, **lineage.labels()})
     return {

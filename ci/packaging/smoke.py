@@ -24,11 +24,15 @@ HEALTHY = ("python3", "-P", "-m", "serving.healthcheck")
 _START_S = 30.0
 _PART = 64 << 10  # bytes of rows in one request: they travel as an environment variable
 _UNWANTED = {
-    "a compiler": re.compile(r"/s?bin/(\S*-)?(gcc|g\+\+|cc|c\+\+|c89|c99|clang|ld|as|make|rustc|go|javac|tcc)(-[\d.]+)?$"),
+    "a compiler": re.compile(
+        r"/s?bin/(\S*-)?(gcc|g\+\+|cc|c\+\+|c89|c99|clang|ld|as|make|rustc|go|javac|tcc)(-[\d.]+)?$"
+    ),
     "pip": re.compile(r"(/s?bin/pip[\d.]*$)|(/(dist|site)-packages/(pip|setuptools|wheel|uv)/)|(/ensurepip/)"),
     "a package manager": re.compile(r"/s?bin/(apt|apt-get|dpkg|apk|yum|dnf|rpm|conda)$"),
     "a pickle": re.compile(r"\.(pkl|pickle|joblib|dill|p|pt|pth)$"),
-    "a secret": re.compile(r"/(\.netrc|\.pypirc|\.npmrc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519)|credentials|\.env)$"),
+    "a secret": re.compile(
+        r"/(\.netrc|\.pypirc|\.npmrc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519)|credentials|\.env)$"
+    ),
     "a repository": re.compile(r"/\.(git|dvc)/"),
 }
 
@@ -64,7 +68,9 @@ def unwanted(names: Sequence[str]) -> dict[str, str]:
 
 def agrees(answers: Sequence[Any], golden: Mapping[str, Any]) -> tuple[bool, float]:
     """Hold answers against golden rows: whether all are within tolerance, and the largest difference."""
-    pairs = [pair for answer, wanted in zip(answers, golden["outputs"], strict=True) for pair in _numbers(answer, wanted)]
+    pairs = [
+        pair for answer, wanted in zip(answers, golden["outputs"], strict=True) for pair in _numbers(answer, wanted)
+    ]
     if not pairs:
         return False, float("inf")
     tolerance = golden["tolerance"]
@@ -87,7 +93,9 @@ def _described(image: engine.Found, labels: Mapping[str, str]) -> Check:
         *([] if image.config.get("Healthcheck") else ["it has no health check"]),
         *([f"its label {wrong[0]} is {image.labels.get(wrong[0])!r}"] if wrong else []),
     ]
-    message = faults[0] if faults else f"runs as user {user}, with a health check and {len(labels)} labels of its lineage"
+    message = (
+        faults[0] if faults else f"runs as user {user}, with a health check and {len(labels)} labels of its lineage"
+    )
     return Check("description", _outcome(not faults), message)
 
 
@@ -114,7 +122,10 @@ def _contents(container: engine.Container) -> Check:
         bad["a private key"] = found["keys"][0]
     message = "; ".join(f"holds {kind}: {name}" for kind, name in bad.items())
     return Check(
-        "contents", _outcome(not bad), message or "no compiler, pip, package manager, pickle or secret", n=len(found["names"])
+        "contents",
+        _outcome(not bad),
+        message or "no compiler, pip, package manager, pickle or secret",
+        n=len(found["names"]),
     )
 
 
@@ -122,7 +133,7 @@ def _confined(container: engine.Container, user: str) -> Check:
     """See that the process has the user it was given, and cannot write."""
     told = _run(container, WRITE).split()
     writable, uid = told[:-2], told[-1]
-    good = not writable and uid == user.split(":")[0] != "0"
+    good = not writable and uid == user.split(":", maxsplit=1)[0] != "0"
     fact = f"runs as {uid} and can write nowhere" if good else f"runs as {uid}, and can write to {', '.join(writable)}"
     return Check("confinement", _outcome(good), fact)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ci.packaging.wheelhouse import Wheel
+
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from ci.packaging.wheelhouse import Wheel
     from ci.releases.record import Packaged, Packaging
     from ci.report import Check
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def number(value: Any, spec: Mapping[str, Any]) -> float:
     """Read a number, a whole number or a boolean; null is NaN."""
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or value != value:  # NaN
+    if value is None or value != value:  # noqa: PLR0124  # NaN
         _null(spec)
         return math.nan
     boolean = spec["type"] == "boolean"
@@ -107,10 +107,10 @@ def moment(value: Any, _spec: Mapping[str, Any]) -> int:
         value = datetime.fromisoformat(value.upper())
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)  # noqa: DTZ001
-    if not isinstance(value, datetime) or value != value:  # pandas' NaT is neither
+    if not isinstance(value, datetime) or value != value:  # noqa: PLR0124  # pandas' NaT
         raise ValueError("must be an ISO 8601 date and time")
     if value.tzinfo is not None:
-        value = value.astimezone(timezone.utc).replace(tzinfo=None)
+        value = value.astimezone(UTC).replace(tzinfo=None)
     gone = value - _EPOCH
     return int(gone.days * 86_400 + gone.seconds)
 

@@ -106,17 +106,21 @@ def as_rows(given: Any) -> list[Mapping[str, Any]]:
         lengths = {name: len(column) for name, column in given.items()}
         if len(set(lengths.values())) > 1:
             raise InvalidRows(f"columns differ in length: {lengths}")
-        return [dict(zip(given, values)) for values in zip(*given.values())]
-    if isinstance(given, Sequence) and not isinstance(given, (str, bytes)) and all(
-        isinstance(row, Mapping) for row in given
+        return [dict(zip(given, values, strict=True)) for values in zip(*given.values(), strict=True)]
+    if (
+        isinstance(given, Sequence)
+        and not isinstance(given, (str, bytes))
+        and all(isinstance(row, Mapping) for row in given)
     ):
         return list(given)
-    raise InvalidRows(f"rows must be a list of mappings, a mapping of columns or a DataFrame, not {type(given).__name__}")
+    raise InvalidRows(
+        f"rows must be a list of mappings, a mapping of columns or a DataFrame, not {type(given).__name__}"
+    )
 
 
 def _values(column: Any) -> list[Any]:
     """Return a DataFrame's column as plain values; whatever it calls missing is None."""
-    return [None if missing else value for value, missing in zip(column.tolist(), column.isna().tolist())]
+    return [None if missing else value for value, missing in zip(column.tolist(), column.isna().tolist(), strict=True)]
 
 
 def _checked(folder: Traversable) -> dict[str, bytes]:

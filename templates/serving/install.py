@@ -26,7 +26,9 @@ def main() -> None:
     plan = json.loads((BUILD / "plan.json").read_text("utf-8"))
     found = f"{sys.version_info.major}.{sys.version_info.minor}"
     if found != plan["python"]:
-        sys.exit(f"the base image has Python {found}, the wheels are for {plan['python']} (image.python in params.yaml)")
+        sys.exit(
+            f"the base image has Python {found}, the wheels are for {plan['python']} (image.python in params.yaml)"
+        )
     packages = IMAGE / "dependencies" / PLACES["dependencies"]
     packages.mkdir(parents=True)
     for name, sha256 in sorted(plan["wheels"].items()):
