@@ -234,6 +234,8 @@ def _lineage(project: Project, data: Manifest, parts: Parts) -> dict[str, Any]:
         "params": sha256_of(
             project.params.model_dump(mode="json", include={"source", "as_of", "split", "train", "evaluate"})
         ),
+        # Without the date, so that one can tell newer data from another model (ci/releases/versions.py).
+        "settings": sha256_of(project.params.model_dump(mode="json", include={"source", "split", "train", "evaluate"})),
         "code": {"project": sha256_of_tree(*code), "pipeline": sha256_of_tree(Path("ci/data"), Path("ci/model"))},
         "packages": {name: version(name) for name in names},
     }
