@@ -43,6 +43,16 @@ def signer(settings: Signing, warn: Callable[[str], None], environ: Mapping[str,
     return made
 
 
+def signer_if_any(settings: Signing, environ: Mapping[str, str] = os.environ) -> Signer | None:
+    """
+    Return what signs, if there is a key; none is made.
+
+    Raises:
+        BadInput: what is there is not an Ed25519 private key in PEM without a passphrase.
+    """
+    return _signer(settings, environ)
+
+
 def trusted(settings: Signing, environ: Mapping[str, str] = os.environ) -> list[PublicKey]:
     """
     Return the keys whose releases may run: the files of `signing.trusted`, or the public half of the signing key.

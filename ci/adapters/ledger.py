@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.adapters.refs import Refs, git, head_commit, remotes
+from ci.adapters.refs import Refs, head_commit, remotes
 from ci.errors import BadInput, Unavailable
 from ci.files import to_json
 from ci.ledger.chain import history_of
 from ci.ledger.event import Draft, Event, Kind, moment_of, spelled
 from ci.ledger.history import History
+from ci.ledger.interface import Quicker
 from ci.ledger.signing import signed
 from ci.ledger.tags import message_of, name_of
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ci.releases.record import Release
 
 _TRIES = 12
-_ODD_S = 300
 
 
 def _now() -> datetime:
@@ -172,19 +172,11 @@ def found(timeout_s: float = 60.0, *, signer: Signer | None = None, known: Calla
     return GitLedger(refs, signer, known) if known else GitLedger(refs, signer)
 
 
-def odd_clock(history: History, now: datetime) -> str | None:
-    """Say if this machine's clock is behind the ledger's by more than minutes: one of the two is wrong."""
-    if not history.events:
-        return None
-    behind = (moment_of(history.events[-1].at) - now).total_seconds()
-    return f"this clock is {behind:,.0f} s behind the ledger's last event" if behind > _ODD_S else None
-
-
 def _nobody_was_quicker(draft: Draft, seen: History, now: History) -> None:
     environment = str(draft.environment)
     before, after = seen.live(environment), now.live(environment)
     if after and (before is None or after.number != before.number):
-        raise Unavailable(
+        raise Quicker(
             f"{environment}: somebody else was quicker: {after.name} by {after.actor} at {after.at}",
             hint="look at `python -m steps.status`, and promote again if it is still right",
         )
@@ -225,4 +217,4 @@ def _short(ref: str) -> str:
     return ref.removeprefix("refs/tags/")
 
 
-__all__ = ["GitLedger", "found", "git", "odd_clock"]
+__all__ = ["GitLedger", "found"]

@@ -130,6 +130,15 @@ def head_commit() -> str:
     return done.out.strip()
 
 
+def has_head() -> bool:
+    """Whether this is a checkout with a commit."""
+    try:
+        head_commit()
+    except BadInput:
+        return False
+    return True
+
+
 def remotes() -> list[str]:
     """List the remotes; `origin` first."""
     names = git("remote", may_fail=True).out.split()

@@ -38,7 +38,7 @@ def history_of(
     ordered = sorted(found, key=lambda pair: pair[1].number)
     told = [*doubts, *spoilt, *_gaps(ordered, head), *_wrong([event for _, event in ordered])]
     told += [f"{tag.name}: {why}" for tag, event in ordered if (why := known(event))]
-    return History(project, [event for _, event in ordered], tuple(dict.fromkeys(told)), notes, head)
+    return History(project, tuple(event for _, event in ordered), tuple(dict.fromkeys(told)), notes, head)
 
 
 def _read(tags: Sequence[Tag]) -> tuple[list[tuple[Tag, Event]], list[str]]:

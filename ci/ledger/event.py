@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
+from ci.errors import BadInput
 from ci.params import Digest, Model, Name, ProjectName, Sha256
 from ci.releases.record import Release, Version
 
@@ -79,6 +80,7 @@ class Draft(Model):
     evidence: dict[str, Evidence] = Field(default_factory=dict, description="Name to digest of a stored file.")
     packagings: dict[str, Digest] = Field(default_factory=dict, description="What runs: digests in the registry.")
     record: Release | None = Field(None, description="The whole record (registered).")
+    happened: Moment | None = Field(None, description="When it did, where the ledger heard of it only later.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Draft:
@@ -104,6 +106,23 @@ class Draft(Model):
         return f"{self.project}@v{self.version}"
 
 
+def drafted(release: Release, **values: Any) -> Draft:
+    """
+    Draft an event about a release.
+
+    Raises:
+        BadInput: a value that no event may have, such as a reason with control characters.
+    """
+    about = {"project": release.project, "version": release.version, "release": release.digest}
+    try:
+        return Draft(**{**about, **values})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{name}: {message}" if name else message) from error
+
+
 class Event(Draft):
     """An event in its place."""
 
@@ -119,6 +138,11 @@ class Event(Draft):
         if (self.number == 1) is not (self.previous is None):
             raise ValueError("previous: the first event alone has none")
         return self
+
+    @property
+    def when(self) -> str:
+        """The moment from which on it is true."""
+        return min(self.at, self.happened or self.at)
 
     def signed_part(self) -> dict[str, object]:
         """Return what the signature is about: all but itself."""

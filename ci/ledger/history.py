@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from ci.releases.record import Release
 
+_ODD_S = 300
+
 
 @dataclass(frozen=True)
 class History:
@@ -37,6 +39,13 @@ class History:
             raise BadInput(f"ledger of {self.project}: {self.doubts[0]}{more}",
                            hint="docs/reference/ledger.md says how to look into it; until then, nothing is promoted")  # fmt: skip
         return self
+
+    def ahead_of(self, now: datetime) -> str | None:
+        """Say if a clock is behind the last event by minutes: one of the two is wrong."""
+        if not self.events:
+            return None
+        behind = (moment_of(self.events[-1].at) - now).total_seconds()
+        return f"this machine's clock is {behind:,.0f} s behind the ledger's last event" if behind > _ODD_S else None
 
     def registered(self, version: str) -> Event | None:
         """Return the registration of a version."""
@@ -63,32 +72,39 @@ class History:
 
     def at(self, moment: datetime) -> History:
         """Return what was known at a moment (inclusive): whatever is asked of it, the answer was true then."""
-        return History(self.project, [e for e in self.events if moment_of(e.at) <= moment], self.doubts, self.notes)
+        known = [e for e in self.events if moment_of(e.when) <= moment]
+        return History(self.project, known, self.doubts, self.notes)
 
     def bad(self, version: str) -> Event | None:
         """Return the mark that a release bears; None if it bears none, or a later event took it back."""
         marks = [e for e in self.events if e.version == version and e.kind in {Kind.BAD, Kind.GOOD}]
         return marks[-1] if marks and marks[-1].kind is Kind.BAD else None
 
-    def verified(self, stay: Event) -> Event | None:
-        """
-        Return the event that says last that a release was well, during one stay in an environment.
-
-        A look that found it worse takes that back; so None is: not known to be well.
-        """
-        found: Event | None = stay if stay.verified else None
-        for event in self.events[stay.number :]:
-            if event.environment == stay.environment and event.kind is Kind.ASSIGNED:
+    def looked(self, stay: Event) -> Event | None:
+        """Return the event that says last how a release did during one stay in an environment; None if nobody looked."""
+        found: Event | None = stay if stay.evidence else None
+        for event in (e for e in self.events if e.number > stay.number and e.environment == stay.environment):
+            if event.kind is Kind.ASSIGNED:
                 break
-            if event.kind is Kind.VERIFIED and event.environment == stay.environment and event.version == stay.version:
-                found = event if event.verified else None
+            if event.kind is Kind.VERIFIED and event.version == stay.version:
+                found = event
         return found
 
-    def last_known_good(self, environment: str) -> Event | None:
-        """Return where to go back to: of what was live before and verified then, the last that bears no bad mark."""
+    def verified(self, stay: Event) -> Event | None:
+        """Return the look that found a release well during one stay; None if the last look did not, or nobody looked."""
+        last = self.looked(stay)
+        return last if last and last.verified else None
+
+    def last_known_good(self, environment: str, *, other_than: str | None = None) -> Event | None:
+        """
+        Return where to go back to: of what was live before and verified then, the last that bears no bad mark.
+
+        `other_than` is what is to be left, by default what the ledger says is live.
+        """
         stays = self.assigned(environment)
-        for stay in reversed(stays[:-1]):
-            if stay.version != stays[-1].version and self.verified(stay) and not self.bad(stay.version):
+        leaving = other_than or (stays[-1].version if stays else None)
+        for stay in reversed(stays):
+            if stay.version != leaving and self.verified(stay) and not self.bad(stay.version):
                 return stay
         return None
 

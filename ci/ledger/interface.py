@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ci.errors import Unavailable
+
 if TYPE_CHECKING:
     from ci.ledger.event import Draft, Event
     from ci.ledger.history import History
@@ -18,6 +20,10 @@ class By:
     actor: str
     reason: str = ""
     build: str | None = None
+
+
+class Quicker(Unavailable):
+    """Somebody else has changed what is live since one looked: a lost race, nothing was written."""
 
 
 class Ledger(Protocol):
@@ -50,5 +56,6 @@ class Ledger(Protocol):
 
         Raises:
             BadInput: its release is unknown, or what there is cannot be trusted.
-            Unavailable: somebody else was quicker, or the remote does not answer.
+            Quicker: something has.
+            Unavailable: the remote does not answer.
         """
