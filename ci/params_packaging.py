@@ -68,4 +68,7 @@ class Image(Model):
     user: int = Field(65_532, ge=1, le=2**31 - 1, description="Number of the user that the server runs as.")
     port: int = Field(8080, ge=1024, le=65_535, description="Port on which the server listens inside the container.")
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="More labels, such as a vendor.")
+    vulnerabilities: str | None = Field(
+        None, description="OSV database of PyPI: a JSON file, a zip file or a folder. Not scanned if null."
+    )
     timeout_s: float = Field(600, gt=0, le=7200, description="Longest that one build or push may take, in seconds.")

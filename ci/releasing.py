@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ci.packaging.interface import Registry
     from ci.packaging.signing import Signer
     from ci.packaging.way import Product, Way
-    from ci.packaging.wheelhouse import Wheel
+    from ci.releases.versions import Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Request:
 class Advisers(Protocol):
     """What releasing asks of others about a bundle."""
 
-    def version(self, history: History, bundle: Bundle) -> str:
+    def version(self, history: History, bundle: Bundle, recipe: str) -> Proposal:
         """Propose the next version, by what changed since the last one."""
 
     def scan(self, folder: Path) -> Sequence[Check]:
         """Look for secrets and pickles in what goes in."""
 
-    def sbom(self, order: Order, products: Mapping[str, Product]) -> bytes:
+    def sbom(self, order: Order) -> bytes:
         """List what the release consists of, as CycloneDX."""
 
 
@@ -108,7 +108,10 @@ def release(request: Request, desk: Desk) -> Result:
     former = same(history, bundle.digest, plan.recipe)
     if former:
         return _already(former, plan, desk)
-    version = request.version or desk.advisers.version(history, bundle)
+    version, why = request.version or "", "as --version says"
+    if not version:
+        proposal = desk.advisers.version(history, bundle, plan.recipe)
+        version, why = proposal.version, proposal.why
     if history.registered(version):
         raise BadInput(f"{request.project}@v{version}: is another release already", hint="leave --version out")
     order = Order(request.project, version, request.folder, bundle.digest, plan.recipe, desk.git_commit)
@@ -117,7 +120,8 @@ def release(request: Request, desk: Desk) -> Result:
         return Result(f"{request.folder}: not released: {_worst_word(found)}", Outcome.REJECTED, checks=found)
     if request.dry_run:
         return Result(f"would release {request.project}@v{version} as {', '.join(plan.recipes)}; nothing was built",
-                      checks=[*found, *plan.checks()], facts=_facts(order, verdict))  # fmt: skip
+                      checks=[*found, *plan.checks()], facts={**_facts(order, verdict), "why this version": why})  # fmt: skip
+    desk.say(f"{request.project}@v{version}: {why}")
     return _released(order, verdict, plan, desk, found)
 
 
@@ -182,7 +186,7 @@ def _record(order: Order, verdict: GateEvidence | None, products: Mapping[str, P
     made = Made(
         order.project, order.version, order.bundle, order.recipe, lineage, order.git_commit, desk.by.build or LOCAL
     )
-    kept = evidence.publish(desk.registry, packagings, made, desk.advisers.sbom(order, products), signer)
+    kept = evidence.publish(desk.registry, packagings, made, desk.advisers.sbom(order), signer)
     return Release(
         project=order.project,
         version=order.version,
@@ -209,11 +213,6 @@ def _already(record: Release, plan: Plan, desk: Desk) -> Result:
         tables=_tables(record, {}),
         data={"release": record.model_dump(mode="json"), "digest": record.digest},
     )
-
-
-def wheels_of(products: Mapping[str, Product]) -> list[Wheel]:
-    """Return the third-party wheels that went into any of the packagings."""
-    return [wheel for made in products.values() for wheel in made.wheels]
 
 
 def _named(kind: str, check: Check) -> Check:

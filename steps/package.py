@@ -45,7 +45,7 @@ def main(
         ungated=ungated,
         dry_run=dry_run,
     )
-    return release(request, desk(project, run.say, ungated))
+    return release(request, desk(run.say, ungated))
 
 
 if __name__ == "__main__":

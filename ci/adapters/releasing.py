@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.adapters import git, keys, ledger, registry, wheels
+from ci.adapters import floors, git, keys, people, registry, wheels
 from ci.adapters.advisers import HouseAdvisers
 from ci.adapters.engine import Docker
 from ci.errors import BadInput
-from ci.ledger.interface import By
 from ci.packaging.ways import Data, Embedded, Service
 from ci.releasing import Desk
 from ci.shared import shared
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ci.params_packaging import Registry as Place
-    from ci.project import Project
 
 KINDS = ("service", "embedded", "data")
 
@@ -41,7 +39,7 @@ def asked_for(text: str | None) -> tuple[str, ...]:
     return asked
 
 
-def desk(project: Project, say: Callable[[str], None], ungated: str | None) -> Desk:
+def desk(say: Callable[[str], None], ungated: str | None) -> Desk:
     """
     Open the doors; Docker's, and the signing key's, only when somebody goes through.
 
@@ -51,6 +49,7 @@ def desk(project: Project, say: Callable[[str], None], ungated: str | None) -> D
     settings = shared()
     place, store = settings.registry, registry.found(settings.registry)
     connect = partial(Docker, settings.image.timeout_s, login(place, os.environ))
+    database = settings.image.vulnerabilities
     ways = (
         Service(store, place, settings.image, connect, wheels.fill),
         Embedded(store, place, wheels.tried),
@@ -59,10 +58,10 @@ def desk(project: Project, say: Callable[[str], None], ungated: str | None) -> D
     return Desk(
         ways=ways,
         registry=store,
-        ledger=ledger.found(settings.remote.timeout_s),
+        ledger=floors.ledger(settings),
         signer=partial(keys.signer, settings.signing, say),
-        advisers=HouseAdvisers(store, project.name),
-        by=By(actor(os.environ), f"ungated: {ungated}" if ungated else "", os.environ.get("BUILD_URL")),
+        advisers=HouseAdvisers(store, settings.image, Path(database) if database else None),
+        by=people.by(None, f"ungated: {ungated}" if ungated else ""),
         git_commit=os.environ.get("GIT_COMMIT") or git.head(),
         say=say,
     )
@@ -73,14 +72,3 @@ def login(place: Place, environ: Mapping[str, str]) -> tuple[str, str] | None:
     if place.username_env and place.password_env:
         return environ[place.username_env], environ[place.password_env]
     return None
-
-
-def actor(environ: Mapping[str, str]) -> str:
-    """Name who does it: the person behind a Jenkins build, or whoever is logged in."""
-    named = environ.get("BUILD_USER_ID") or environ.get("BUILD_USER")
-    if named:
-        return named
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without an entry, as in containers
-        return f"user {os.getuid()}"

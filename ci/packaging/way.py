@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ci.packaging.wheelhouse import Wheel
     from ci.releases.record import Packaged, Packaging
     from ci.report import Check
 
@@ -36,7 +33,6 @@ class Product:
     packaged: Packaged | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     use: Sequence[str] = ()
-    wheels: Sequence[Wheel] = ()
 
 
 class Way(Protocol):

@@ -137,7 +137,7 @@ class Service:
         packaged = self._pushed(engine, built.id, order)
         run = f"docker run --rm --read-only -p 127.0.0.1:8080:{self.params.port} "
         name = f"{host(self.place)}/{packaged.repository}@{packaged.digest}" if self.place.url else built.id
-        return Product(checks, packaged, {"image id": built.id}, [run + name], self.wheels)
+        return Product(checks, packaged, {"image id": built.id}, [run + name])
 
     def _pushed(self, engine: Engine, image_id: str, order: Order) -> Packaged:
         repository = f"{self.place.namespace}/{order.project}"
