@@ -83,8 +83,9 @@ class Data:
     def make(self, order: Order) -> Product:
         """Push the bundle."""
         packaged = data.push(self.registry, f"{self.place.namespace}/{order.project}-data", order.folder)
-        uri = f"oci://{host(self.place)}/{packaged.repository}@{packaged.digest}"
-        return Product([], packaged, use=[f"MODEL_URI={uri} python -m serving"])
+        return Product(
+            [], packaged, use=[f"MODEL_URI={uri(self.place, packaged)} python -m serving --trusted-keys FILE"]
+        )
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,14 @@ class Service:
         digest = engine.push(image_id, f"{host(self.place)}/{repository}", f"bundle-{order.bundle[:12]}")
         manifest = self.registry.pull_manifest(repository, digest)
         return Packaged(repository=repository, digest=digest, size=parts(manifest.raw, digest).size)
+
+
+def uri(place: Place, packaged: Packaged) -> str:
+    """Name a bundle in the registry as servers take it."""
+    name = f"{packaged.repository}@{packaged.digest}"
+    if place.url is None:
+        return f"oci-layout://{Path(place.layout).resolve()}:{name}"
+    return f"oci{'+http' if place.url.startswith('http://') else ''}://{host(place)}/{name}"
 
 
 def host(place: Place) -> str:

@@ -76,7 +76,12 @@ class FakeEngine:
         parent = self.images.get(next(line.split()[1] for line in text.splitlines() if line.startswith("FROM")))
         layers = (*(parent.layers if parent else ()), "sha256:" + hashlib.sha256(raw).hexdigest())
         labels = {name: value.strip('"') for name, value in _labels(text)}
-        config = {"User": "65532:65532", "Healthcheck": {"Test": ["CMD"]}, "Labels": labels, "Hostname": f"h{len(self.built)}"}
+        config = {
+            "User": "65532:65532",
+            "Healthcheck": {"Test": ["CMD"]},
+            "Labels": labels,
+            "Hostname": f"h{len(self.built)}",
+        }
         found = Found(f"sha256:{len(self.built):064x}", "amd64", layers, 1000, config)
         self.images |= {tag: found, found.id: found}
         return found

@@ -44,7 +44,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 def encoder() -> ModuleType:
     path = Path("templates/embedded/_encoding.py")
     spec = importlib.util.spec_from_file_location("embedded_encoding", path)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -115,7 +116,9 @@ def test_answers_as_the_server_does_row_for_row(package: ModuleType, tmp_path: P
     assert np.array_equal(package.load().predict(rows), server.graph.run(feeds).reshape(-1))
 
 
-def test_golden_rows_are_answered_and_a_changed_file_is_refused(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_golden_rows_are_answered_and_a_changed_file_is_refused(
+    package: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert package.verify() < 1e-5
     model = package.Model()
     model._files["golden.json"] = model._files["golden.json"].replace(b'"outputs": [0.', b'"outputs": [0.9')

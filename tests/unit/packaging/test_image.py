@@ -61,7 +61,10 @@ def test_renders_as_before(name: str, text: str) -> None:
 
 def test_dockerfiles_keep_their_promises() -> None:
     runtime, model = runtime_file(), model_file()
-    assert [line for line in runtime.splitlines() if line.startswith("FROM")] == [f"FROM {BASE} AS build", f"FROM {BASE}"]
+    assert [line for line in runtime.splitlines() if line.startswith("FROM")] == [
+        f"FROM {BASE} AS build",
+        f"FROM {BASE}",
+    ]
     assert "\nUSER 65532:65532\n" in runtime
     assert 'CMD ["python3", "-P", "-m", "serving.healthcheck"]' in runtime
     assert "RUN" not in model
@@ -102,7 +105,9 @@ def test_a_bundle_without_lineage_is_refused(tmp_path: Path) -> None:
         image.Lineage.of(folder, project="flights", version="1.0.0", bundle="a" * 64, recipe="b" * 64)
 
 
-def test_runtime_is_built_once_and_has_the_id_that_its_contents_deserve(engine: FakeEngine, wheels: list[Wheel]) -> None:
+def test_runtime_is_built_once_and_has_the_id_that_its_contents_deserve(
+    engine: FakeEngine, wheels: list[Wheel]
+) -> None:
     maker = image.Maker(engine, Image(base=BASE))
     first = maker.runtime(wheels)
     assert maker.runtime(wheels) == first

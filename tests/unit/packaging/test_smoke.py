@@ -72,7 +72,9 @@ def test_what_no_image_should_hold(name: str) -> None:
     assert unwanted(["/usr/bin/python3", name])
 
 
-@pytest.mark.parametrize("name", ["/usr/bin/cat", "/usr/bin/bash", "/usr/lib/python3.11/pickle.py", "/etc/ssl/certs/a.pem", "/usr/bin/ldd"])
+@pytest.mark.parametrize(
+    "name", ["/usr/bin/cat", "/usr/bin/bash", "/usr/lib/python3.11/pickle.py", "/etc/ssl/certs/a.pem", "/usr/bin/ldd"]
+)
 def test_what_may_be_there(name: str) -> None:
     assert not unwanted([name])
 

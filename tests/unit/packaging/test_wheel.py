@@ -78,4 +78,4 @@ def test_names_and_descriptions_cannot_write_code(tmp_path: Path) -> None:
     tree = ast.parse(front)
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
     keys = next(node for node in ast.walk(tree) if isinstance(node, ast.Dict)).keys
-    assert [ast.literal_eval(key) for key in keys if key][0] == "a'b\"\\"
+    assert next(ast.literal_eval(key) for key in keys if key) == "a'b\"\\"

@@ -78,7 +78,9 @@ def test_markers_are_those_of_the_image_and_not_of_this_machine(tmp_path: Path) 
     assert [str(item) for item in wheelhouse.pins(path, wheelhouse.Target("3.12", "linux/arm64"))] == ["new==2"]
 
 
-@pytest.mark.parametrize(("line", "said"), [("a>=1 --hash=sha256:" + "0" * 64, "no exact version"), ("a==1", "sha256"), ("?!", "?!")])
+@pytest.mark.parametrize(
+    ("line", "said"), [("a>=1 --hash=sha256:" + "0" * 64, "no exact version"), ("a==1", "sha256"), ("?!", "?!")]
+)
 def test_a_lock_without_versions_or_hashes_is_refused(tmp_path: Path, line: str, said: str) -> None:
     with pytest.raises(BadInput, match=said.replace("?", r"\?")):
         wheelhouse.pins(lock(tmp_path, line), TARGET)
