@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LABEL = "io.slipway"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _HINT = "as root, ci/setup/docker starts one; or name one in DOCKER_HOST"
 
 
@@ -61,9 +62,11 @@ class Docker:
             )
         )  # fmt: skip
         for event in self._ask(lambda: list(stream)):
-            lines += [part for part in event.get("stream", "").splitlines() if part.strip()]
+            lines += [part for part in _COLOUR.sub("", event.get("stream", "")).splitlines() if part.strip()]
             if "error" in event:
-                told = next((line for line in reversed(lines) if not line.startswith(("Step ", " --->"))), "")
+                told = next(
+                    (line for line in reversed(lines) if not line.startswith(("Step ", " --->", "Removing "))), ""
+                )
                 raise BadInput(f"docker: the build of {tag} failed: {_line(event['error'])} {_line(told)}".strip())
         built = self.image(tag)
         self._ask(lambda: self._client.api.prune_images({"dangling": True, "label": f"{LABEL}=stage"}))

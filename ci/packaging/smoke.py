@@ -104,14 +104,20 @@ def _ready(container: engine.Container) -> Check:
     began = time.monotonic()
     while time.monotonic() - began < _START_S:
         if not container.running():
-            last = (container.logs().strip().splitlines() or ["it said nothing"])[-1]
-            return Check("start", Found.REJECTED, f"the container ended at once: {last[:300]}")
+            return Check("start", Found.REJECTED, f"the container ended at once: {_reason(container.logs())}")
         if container.execute(HEALTHY)[0] == 0:
             seconds = time.monotonic() - began
             return Check("start", Found.PASSED, "ready read-only, without a network, as a random user",
                          observed=round(seconds, 2), limit=_START_S)  # fmt: skip
         time.sleep(0.05)
     return Check("start", Found.REJECTED, f"not ready within {_START_S:g} s: {container.logs()[-300:]}")
+
+
+def _reason(logs: str) -> str:
+    """Find the line that says why: the last one at level error, or the last one."""
+    lines = logs.strip().splitlines() or ["it said nothing"]
+    errors = [line for line in lines if '"level": "error"' in line or "Error" in line]
+    return (errors or lines)[-1][:300]
 
 
 def _contents(container: engine.Container) -> Check:
