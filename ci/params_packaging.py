@@ -1,10 +1,16 @@
-"""`registry` and `signing` in params.yaml: where releases are kept, and by whose key they are known."""
+"""`registry`, `signing` and `image` in params.yaml: where releases are kept, whose key they bear, what images stand on."""
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
 
 from ci.params import Model
+
+# Neither a quote nor a line end nor a dollar: a label must not be able to write its own Dockerfile.
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,98}[a-z0-9])?$")]
+LabelValue = Annotated[str, StringConstraints(pattern=r'^[^"\\$`\x00-\x1f\x7f]{0,400}$')]
 
 
 class Registry(Model):
@@ -40,3 +46,29 @@ class Signing(Model):
         default_factory=list,
         description="Files with public keys whose releases may run; the public half of the key above if empty.",
     )
+
+
+class Image(Model):
+    """The service image: what it stands on, and where its wheels come from."""
+
+    base: str | None = Field(
+        None,
+        pattern=r"^([a-z0-9][a-z0-9._:/-]*@)?sha256:[0-9a-f]{64}$",
+        description="Base image by digest: name@sha256:…, or the id of one that the engine has. "
+        "If null, the one that ci/setup/base-image made.",
+    )
+    python: str = Field("3.11", pattern=r"^3\.\d{1,2}$", description="Version of Python in the base image.")
+    platform: str = Field(
+        "linux/amd64", pattern=r"^linux/(amd64|arm64)$", description="System and processor that the image is for."
+    )
+    wheelhouse: str = Field(".slipway/wheelhouse", description="Folder with the wheels of requirements-serving.lock.")
+    offline: bool = Field(
+        default=False, description="Never download: what the wheelhouse lacks is an error (air-gapped builds)."
+    )
+    user: int = Field(65_532, ge=1, le=2**31 - 1, description="Number of the user that the server runs as.")
+    port: int = Field(8080, ge=1024, le=65_535, description="Port on which the server listens inside the container.")
+    labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="More labels, such as a vendor.")
+    vulnerabilities: str | None = Field(
+        None, description="OSV database of PyPI: a JSON file, a zip file or a folder. Not scanned if null."
+    )
+    timeout_s: float = Field(600, gt=0, le=7200, description="Longest that one build or push may take, in seconds.")

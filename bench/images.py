@@ -1,0 +1,131 @@
+"""
+Images side by side: ours, and a plain FastAPI + pandas + scikit-learn one, on the same base, with the same model.
+
+    python bench/images.py [--project flights] [--repeat 5] [--plain WHEELHOUSE]
+
+Size on the base and with it, first build, rebuild when only the model changed, `docker run` to ready. Medians. The plain
+image is built as its tutorials do, from wheels in WHEELHOUSE (pip download fastapi uvicorn pandas scikit-learn joblib);
+without that option it is left out. Prints a table; changes nothing but images named slipway/bench.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from ci.adapters.engine import Docker
+from ci.adapters.wheels import fill
+from ci.model.bundle import digest
+from ci.packaging import image, tars, wheelhouse
+from ci.packaging.engine import Found
+from ci.params_packaging import Image
+
+PLAIN_APP = """
+import joblib, pandas
+from fastapi import FastAPI
+app = FastAPI()
+model = joblib.load('/app/model.joblib')
+@app.get('/ready')
+def ready(): return {'ready': True}
+@app.post('/predict')
+def predict(rows: list[dict]): return model.predict(pandas.DataFrame(rows)).tolist()
+"""
+PLAIN = """FROM {base}
+COPY wheels/ /wheels/
+COPY install.py model.joblib app.py /app/
+RUN ["python3", "/app/install.py"]
+ENV PYTHONPATH=/app/site-packages:/app
+CMD ["python3", "-m", "uvicorn", "app:app", "--app-dir", "/app", "--host", "0.0.0.0", "--port", "8080"]
+"""
+INSTALL = (
+    "import glob, zipfile\nfor w in glob.glob('/wheels/*.whl'): zipfile.ZipFile(w).extractall('/app/site-packages')\n"
+)
+
+
+def timed(work: Callable[[], Found]) -> tuple[float, Found]:
+    began = time.perf_counter()
+    done = work()
+    return time.perf_counter() - began, done
+
+
+def to_ready(engine: Docker, found: Found, path: str) -> float:
+    """Seconds from `docker run` to the first 200."""
+    began = time.perf_counter()
+    container = engine._client.containers.run(found.id, detach=True, ports={"8080/tcp": ("127.0.0.1", None)})
+    try:
+        container.reload()
+        port = container.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
+        while time.perf_counter() - began < 60:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+                    if answer.status == 200:
+                        return time.perf_counter() - began
+            except OSError:
+                time.sleep(0.005)
+        raise SystemExit(container.logs().decode()[-2000:])
+    finally:
+        container.remove(force=True)
+
+
+def plain(engine: Docker, base: str, wheels: Path, seed: int) -> Found:
+    """Build the plain image with a model of its own."""
+    import joblib
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    out = io.BytesIO()
+    joblib.dump(HistGradientBoostingClassifier(max_iter=20).fit([[seed], [1], [2]] * 20, [0, 1, 0] * 20), out)
+    files: dict[str, tars.Contents] = {f"wheels/{path.name}": path for path in wheels.glob("*.whl")}
+    files |= {"Dockerfile": PLAIN.format(base=base).encode(), "app.py": PLAIN_APP.encode()}
+    files |= {"install.py": INSTALL.encode(), "model.joblib": out.getvalue()}
+    context = io.BytesIO(tars.pack(files, 0))
+    return engine.build(context, "slipway/bench:plain")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--project", default="flights")
+    options.add_argument("--repeat", type=int, default=5)
+    options.add_argument("--plain", type=Path)
+    given = options.parse_args()
+    engine, params, bundle = Docker(900), Image(), Path("artifacts", given.project)
+    target = wheelhouse.Target(params.python, params.platform)
+    wanted = wheelhouse.pins(image.LOCK, target)
+    if wheelhouse.find(wanted, Path(params.wheelhouse), target)[1]:
+        fill(image.LOCK, Path(params.wheelhouse), target)
+    wheels, _ = wheelhouse.find(wanted, Path(params.wheelhouse), target)
+    maker = image.Maker(engine, params)
+    base = engine.image(maker.base())
+    assert base
+    engine.remove(f"slipway/runtime:{maker.runtime_digest(base.id, wheels)[:24]}")
+    cold, runtime = timed(lambda: maker.runtime(wheels))
+    rebuilds, ready = [], []
+    for number in range(given.repeat):  # another version is another layer of labels: nothing is cached
+        lineage = image.Lineage.of(bundle, project=given.project, version=f"0.{number}.{int(time.time())}",
+                                   bundle=digest(bundle), recipe="0" * 64)  # fmt: skip
+        seconds, ours = timed(lambda lineage=lineage: maker.model(runtime, bundle, lineage))  # type: ignore[misc]
+        rebuilds.append(seconds)
+        ready.append(to_ready(engine, ours, "/v2/health/ready"))
+        engine.remove(f"slipway/{given.project}:{lineage.version}-{lineage.bundle[:12]}")
+    rows = [["slipway", ours.size, ours.size - base.size, cold, statistics.median(rebuilds), statistics.median(ready)]]
+    if given.plain:
+        first, other = timed(lambda: plain(engine, base.id, given.plain, 0))
+        again = [timed(lambda n=n: plain(engine, base.id, given.plain, n))[0] for n in range(1, 1 + given.repeat)]  # type: ignore[misc]
+        starts = [to_ready(engine, other, "/ready") for _ in range(given.repeat)]
+        rows.append(
+            ["plain", other.size, other.size - base.size, first, statistics.median(again), statistics.median(starts)]
+        )
+        engine.remove("slipway/bench:plain")
+    print(f"{'image':10} {'MB':>6} {'on base':>8} {'build s':>8} {'model s':>8} {'ready s':>8}")
+    for name, size, top, build, model, start in rows:
+        print(f"{name:10} {size / 1e6:6.0f} {top / 1e6:8.0f} {build:8.1f} {model:8.2f} {start:8.2f}")
+    print(json.dumps({"base": base.id, "load": Path("/proc/loadavg").read_text().split()[:3]}))
+
+
+if __name__ == "__main__":
+    main()

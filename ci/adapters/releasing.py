@@ -1,0 +1,74 @@
+"""The desk at which releases are made: every door that packaging needs, opened as params.yaml says."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.adapters import floors, git, keys, people, registry, wheels
+from ci.adapters.advisers import HouseAdvisers
+from ci.adapters.engine import Docker
+from ci.errors import BadInput
+from ci.packaging.ways import Data, Embedded, Service
+from ci.releasing import Desk
+from ci.shared import shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ci.params_packaging import Registry as Place
+
+KINDS = ("service", "embedded", "data")
+
+
+def asked_for(text: str | None) -> tuple[str, ...]:
+    """
+    Read a list of packagings; empty means all that can be made.
+
+    Raises:
+        BadInput: one of them is unknown.
+    """
+    asked = tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+    for kind in asked:
+        if kind not in KINDS:
+            raise BadInput(f"--as: {kind[:40]!r} is no packaging", hint=f"any of {','.join(KINDS)}")
+    if text is not None and not asked:
+        raise BadInput("--as: names no packaging", hint=f"any of {','.join(KINDS)}")
+    return asked
+
+
+def desk(say: Callable[[str], None], ungated: str | None) -> Desk:
+    """
+    Open the doors; Docker's, and the signing key's, only when somebody goes through.
+
+    Raises:
+        BadInput: params.yaml is wrong, a password's variable is not set, or there is no Git repository.
+    """
+    settings = shared()
+    place, store = settings.registry, registry.found(settings.registry)
+    connect = partial(Docker, settings.image.timeout_s, login(place, os.environ))
+    database = settings.image.vulnerabilities
+    ways = (
+        Service(store, place, settings.image, connect, wheels.fill),
+        Embedded(store, place, wheels.tried),
+        Data(store, place),
+    )
+    return Desk(
+        ways=ways,
+        registry=store,
+        ledger=floors.ledger(settings),
+        signer=partial(keys.signer, settings.signing, say),
+        advisers=HouseAdvisers(store, settings.image, Path(database) if database else None),
+        by=people.by(None, f"ungated: {ungated}" if ungated else ""),
+        git_commit=os.environ.get("GIT_COMMIT") or git.head(),
+        say=say,
+    )
+
+
+def login(place: Place, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the registry's name and password for the engine's own push; `registry.found` has checked that they are set."""
+    if place.username_env and place.password_env:
+        return environ[place.username_env], environ[place.password_env]
+    return None
