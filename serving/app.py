@@ -62,7 +62,7 @@ class App:
         write = call.scope.get("slipway.answer")
         if write is None or self.state.draining:
             return False
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s\r\n"
+        head = b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s\r\n"
         head %= (reply.content_type, len(reply.body), call.request_id, live.header_line)
         sent: bool = write(call.scope, head + reply.body)
         return sent

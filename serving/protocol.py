@@ -96,8 +96,8 @@ class Connection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
 
-    def answer(self, scope: Any, whole: bytes) -> bool:
-        """Write an answer, head and body, at once; False when it has to go the ordinary way."""
+    def answer(self, scope: Any, rest: bytes) -> bool:
+        """Write an answer, from its own headers to its body, at once; False when it has to go the ordinary way."""
         cycle = self.cycle
         if cycle.scope is not scope:
             return False  # others are queued behind it
@@ -105,7 +105,8 @@ class Connection(HttpToolsProtocol):
         if not plain or cycle.more_body or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
             return False
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(whole)
+        common = b"".join([b"%s: %s\r\n" % field for field in self.server_state.default_headers])
+        self.transport.write(b"HTTP/1.1 200 OK\r\n" + common + rest)
         cycle.message_event.set()
         cycle.on_response()
         return True

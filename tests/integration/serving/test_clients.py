@@ -132,3 +132,13 @@ def test_a_client_that_leaves_others_queued_behind_its_request_does_no_harm(serv
             connection.sendall(slow + ONE + ONE[:-5])
             time.sleep(0.003)
     assert server.ask("POST", "/predict", bundles.ROW)[0] == 200
+
+
+def test_both_ways_out_have_the_same_headers(server):
+    """A plain 200 leaves in one write; one that closes the connection leaves as ASGI's messages."""
+    plain, closing = talk(server, ONE, LAST).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    names = [
+        {line.split(b":")[0] for line in part.partition(b"\r\n\r\n")[0].split(b"\r\n")} for part in (plain, closing)
+    ]
+    assert names[1] - names[0] == {b"connection"}
+    assert names[0] == {b"date", b"content-type", b"content-length", b"x-request-id", b"x-slipway-release"}

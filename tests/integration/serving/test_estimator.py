@@ -105,4 +105,4 @@ def plain(value: object, kind: str) -> object:
         "integer": lambda: int(value),
         "boolean": lambda: value is True or bool(value),
     }
-    return kinds.get(kind, lambda: value)()
+    return kinds[kind]() if kind in kinds else value
