@@ -100,9 +100,6 @@ def test_plain_json_row_for_row(case):
 def plain(value: object, kind: str) -> object:
     if pd.isna(value):
         return None
-    kinds = {
-        "datetime": lambda: value.isoformat(),
-        "integer": lambda: int(value),
-        "boolean": lambda: value is True or bool(value),
-    }
-    return kinds[kind]() if kind in kinds else value
+    if kind == "datetime":
+        return value.isoformat()
+    return {"integer": int, "boolean": bool}.get(kind, lambda same: same)(value)
