@@ -48,13 +48,24 @@ class App:
         except Exception as error:  # noqa: BLE001 # the last line of defence; nothing of it reaches the client
             reply = self._broken(call, error)
         live = call.live or self.state.repository.live
-        await send(self._head(call, reply, live))
-        await send({"type": "http.response.body", "body": reply.body})
         status = reply.status
+        if not (status == 200 and live and not reply.headers and self._at_once(call, reply, live)):
+            await send(self._head(call, reply, live))
+            await send({"type": "http.response.body", "body": reply.body})
         requests = live.telemetry if live else self.state.nobody
         requests.done(route, _OUTCOMES.get(status) or _outcome(status), perf_counter() - start)
         if self._log_all and status < 400:
             self._tell(call, route, status, start, "")
+
+    def _at_once(self, call: Call, reply: Reply, live: Live) -> bool:
+        """Hand a plain answer to the connection in one piece, where it can take one: half the cost of two messages."""
+        write = call.scope.get("slipway.answer")
+        if write is None or self.state.draining:
+            return False
+        head = b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s\r\n"
+        head %= (reply.content_type, len(reply.body), call.request_id, live.header_line)
+        sent: bool = write(call.scope, head + reply.body)
+        return sent
 
     def _head(self, call: Call, reply: Reply, live: Live | None) -> dict[str, Any]:
         headers = [

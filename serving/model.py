@@ -14,6 +14,7 @@ from serving.graph import Graph
 from serving.intake import Intake
 from serving.problems import Problem
 from serving.release import Release
+from serving.tensor_rows import TensorReader
 
 if TYPE_CHECKING:
     from serving.bundle import Bundle, Golden
@@ -33,6 +34,7 @@ class Model:
         self.release = Release.of(self.signature.project, bundle.digest, version)
         self.encoder = ColumnEncoder(self.signature)
         self.intake = Intake(self.encoder, max_rows)
+        self.tensors = TensorReader(self.signature)
         self.graph = Graph(bundle.graph, self.signature)
         self.golden_outputs = np.asarray(bundle.golden.outputs, dtype=np.float64)
         self._prove(bundle.golden)

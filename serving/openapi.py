@@ -133,7 +133,9 @@ def _tensors(signature: Signature) -> dict[str, Any]:
             "data": {"type": "array"},
         },
     }
-    fields = {"id": {"type": "string"}, "inputs": {"type": "array", "items": tensor}}
+    count = len(signature.inputs)
+    each = {"type": "array", "items": tensor, "minItems": count, "maxItems": count, "description": "One per column"}
+    fields = {"id": {"type": ["string", "null"]}, "inputs": each}
     return {"type": "object", "required": ["inputs"], "properties": fields, "examples": [{"inputs": inputs}]}
 
 

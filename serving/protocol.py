@@ -1,11 +1,14 @@
 """
 The HTTP stack's connection, with the limits that it does not have itself.
 
-Without them a client could hold a connection by sending a byte at a time, or fill memory with header fields.
+Without them a client could hold a connection by sending a byte at a time or by never reading its answers, or fill
+memory with header fields. It also lets an answer be written in one piece, which is much of what an answer costs, and
+still answers a client that has closed its own half of the connection.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -17,9 +20,12 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from serving.settings import Settings
 
 _HEAD_BYTES = 64 * 1024
+_OFFER = re.compile(rb"\r\n[Uu]pgrade:")
 
 
 def limited(settings: Settings) -> type[Connection]:
@@ -36,6 +42,9 @@ class Connection(HttpToolsProtocol):
     _head_bytes = 0
     _head_since: float | None = None
     _body_since = 0.0
+    _unread = 0  # bytes of answers that wait for the client, at the last look
+    _unread_since = 0.0
+    _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
@@ -44,13 +53,29 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.max_connections:
             self._refuse(503, "overload", "too many connections", [(b"retry-after", b"1")])
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the request that is being answered know, even if others are queued behind it."""
+        if self._running and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def data_received(self, data: bytes) -> None:
         """Take bytes, but only so many of a head."""
         if self._head_since is not None:
             self._head_bytes += len(data)
         if self.transport.is_closing():
             return
-        super().data_received(data)
+        super().data_received(_without_offers(data) if b"pgrade:" in data else data)
+        if self.timeout_keep_alive_task is None and self._head_since is None and self.idle:
+            # Line ends between two requests begin nothing, but they did stop the clock for idle connections.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
         if self._head_since is not None and self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, "head", f"the request's head has more than {_HEAD_BYTES} bytes")
 
@@ -63,9 +88,44 @@ class Connection(HttpToolsProtocol):
         """Stop it, and start the clock for a body."""
         self._head_since, self._head_bytes, self._body_since = None, 0, self.loop.time()
         super().on_headers_complete()
+        self.scope["slipway.answer"] = self.answer  # type: ignore[typeddict-unknown-key]
+
+    @property
+    def idle(self) -> bool:
+        """Whether every request was answered, or there was none yet."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def answer(self, scope: Any, rest: bytes) -> bool:
+        """Write an answer, from its own headers to its body, at once; False when it has to go the ordinary way."""
+        cycle = self.cycle
+        if cycle.scope is not scope:
+            return False  # others are queued behind it
+        plain = cycle.keep_alive and not cycle.disconnected and not cycle.response_started
+        if not plain or cycle.more_body or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+            return False
+        cycle.response_started = cycle.response_complete = True
+        common = b"".join([b"%s: %s\r\n" % field for field in self.server_state.default_headers])
+        self.transport.write(b"HTTP/1.1 200 OK\r\n" + common + rest)
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked whole before the client closed its half, then close ours."""
+        if self.idle or self.cycle.more_body or self._head_since is not None:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def sweep(self, now: float) -> None:
-        """End the wait for a head or a body that is overdue; costs a request that is on time next to nothing."""
+        """End the wait for a head, a body or a reader that is overdue; who is on time does not feel it."""
+        unread = self.transport.get_write_buffer_size()
+        if not unread or unread < self._unread or not self._unread:
+            self._unread, self._unread_since = unread, now
+        elif now - self._unread_since > self.body_timeout_s:
+            self.transport.abort()
+            return
         if self._head_since is not None:
             if now - self._head_since > self.header_timeout_s:
                 self._give_up("head", self.header_timeout_s, told=not self._head_bytes)
@@ -91,3 +151,13 @@ class Connection(HttpToolsProtocol):
         lines = [STATUS_LINE[status], *(b"%s: %s\r\n" % field for field in fields), b"\r\n", body]
         self.transport.write(b"".join(lines))
         self.transport.close()
+
+
+def _without_offers(data: bytes) -> bytes:
+    """
+    Pass over an offer to speak another protocol, as Java's client makes it with its first request.
+
+    The parser would take it as accepted, and the request's body for the other protocol's first words.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"\r\nx-offer:", head) + end + rest

@@ -49,14 +49,14 @@ class RecordReader:
     def row(self, body: bytes) -> Row | None:
         """Read a bare record; None when it must be looked at more closely."""
         try:
-            return self._row(self._one(body))
+            return self.encode(self._one(body))
         except REFUSALS:
             return None
 
     def plain_row(self, values: dict[str, Any]) -> Row | None:
         """Read a record that was decoded already."""
         try:
-            return self._row(msgspec.convert(values, self.record))
+            return self.encode(msgspec.convert(values, self.record))
         except REFUSALS:
             return None
 
@@ -68,24 +68,28 @@ class RecordReader:
             return None
         if not 0 < len(records) <= max_rows:
             return None
-        rows = [row for row in map(self._row, records) if row is not None]
+        rows = [row for row in map(self.encode, records) if row is not None]
         if len(rows) < len(records):
             return None
         return rows[0] if len(rows) == 1 else stack(rows, self.graph)
 
-    def _row(self, record: Any) -> Row | None:
-        texts = self._texts(record)
-        if texts and not _plain(texts):
-            texts = tuple(text or "" for text in texts)
-            joined = "".join(texts)
-            if "\0" in joined or not all(is_normalized("NFC", text) for text in texts):
-                return None
-        moments = self._times(record)
-        if moments:
-            moments = tuple(map(times.seconds, moments))
-            if min(moments) < times.EARLIEST or max(moments) > times.LATEST:
-                return None
-        return Row(self._numbers(record), texts, moments)
+    def encode(self, record: Any) -> Row | None:
+        """Bring a decoded record into the order of the graph; None when it must be looked at more closely."""
+        return to_row(self._numbers(record), self._texts(record), self._times(record))
+
+
+def to_row(
+    numbers: tuple[float | None, ...], texts: tuple[str | None, ...], moments: tuple[datetime, ...]
+) -> Row | None:
+    """Bring decoded values to the form that the graph takes; None when they must be looked at more closely."""
+    if texts and not _plain(texts):
+        texts = filled = tuple(text or "" for text in texts)
+        if "\0" in "".join(filled) or not all(is_normalized("NFC", text) for text in filled):
+            return None
+    seconds = tuple(map(times.seconds, moments)) if moments else ()
+    if seconds and (min(seconds) < times.EARLIEST or max(seconds) > times.LATEST):
+        return None
+    return Row(numbers, texts, seconds)  # type: ignore[arg-type] # no text is None any more
 
 
 def _plain(texts: tuple[str | None, ...]) -> bool:
@@ -105,11 +109,12 @@ def _getter(slots: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _annotation(spec: Input) -> Any:
-    kind = _kind(spec)
-    return kind | None if spec.nullable else kind
+    found = kind(spec)
+    return found | None if spec.nullable else found
 
 
-def _kind(spec: Input) -> Any:
+def kind(spec: Input) -> Any:
+    """Return the type that holds a value of this column to the signature while it is decoded."""
     if spec.type == "boolean":
         return bool
     if spec.type == "datetime":

@@ -17,6 +17,7 @@ from serving.model import Model
 from serving.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from serving.release import Release
     from serving.settings import Settings
 
 _REMEMBERED = 3  # releases whose counters stay on the metrics page
@@ -38,10 +39,20 @@ class Live:
         )
         release, output = model.release, model.signature.output
         self.header = release.header
+        self.header_line = b"x-slipway-release: %s\r\n" % release.header
+        self.tensor_head = _tensor_head(release, output.name)
         head = {"release": str(release), "version": release.version, "bundle": release.short, "output": output.name}
         if output.classes:
             head["classes"] = output.classes  # type: ignore[assignment]
         self.answer_head = msgspec.json.encode(head)[:-1] + b',"predictions":'
+
+
+def _tensor_head(release: Release, name: str) -> bytes:
+    """Spell what each answer of the protocol begins with, up to its shape."""
+    parameters = {"release": str(release), "bundle": release.short}
+    head = {"model_name": release.name, "model_version": release.version, "parameters": parameters}
+    output = msgspec.json.encode({"name": name, "datatype": "FP32"})
+    return msgspec.json.encode(head)[:-1] + b',"outputs":[' + output[:-1] + b',"shape":'
 
 
 class Swap(msgspec.Struct, frozen=True):

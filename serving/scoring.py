@@ -72,10 +72,11 @@ class Scoring:
         live = self._admit(call)
         self.active += 1
         try:
-            request, rows = await self._aside(call, raw, lambda body: self._tensors(call, live, body))
+            quick = self._one_row(call, live, raw)
+            request, rows = quick or await self._aside(call, raw, lambda body: self._tensors(call, live, body))
             binary = tensors.wants_binary(request, live.model.signature.output)
             if isinstance(rows, Row):
-                answer = np.array([await self._single(call, live, rows)], dtype=np.float32)
+                answer: Any = [await self._single(call, live, rows)]
             else:
                 answer = await self._batch(call, live, rows)
         except Invalid as invalid:
@@ -84,6 +85,13 @@ class Scoring:
         finally:
             self.active -= 1
         return _tensor_reply(live, request.id or call.request_id.decode(), answer, binary=binary)
+
+    @staticmethod
+    def _one_row(call: Call, live: Live, body: bytes) -> tuple[tensors.Request, Row] | None:
+        """Read the commonest request, one row as JSON; None when it is anything else."""
+        if call.encoding or call.header_length != -1 or len(body) > _LARGE:
+            return None
+        return live.model.tensors.row(body)
 
     def _tensors(self, call: Call, live: Live, body: bytes) -> tuple[tensors.Request, Row | Encoded]:
         model = live.model
@@ -141,23 +149,17 @@ class Scoring:
             live.telemetry.rejected[name if name in columns else None, code] += number
 
 
-def _tensor_reply(live: Live, request_id: str, answer: np.ndarray, *, binary: bool) -> Reply:
-    release, name = live.model.release, live.model.signature.output.name
-    output: dict[str, Any] = {"name": name, "datatype": "FP32", "shape": list(answer.shape)}
+def _tensor_reply(live: Live, request_id: str, answer: Any, *, binary: bool) -> Reply:
+    """Spell an answer, an array or a list of one row; what does not change from answer to answer was spelled before."""
+    values = np.asarray(answer, dtype="<f4") if binary or len(answer) > 1 else answer
+    width = live.model.signature.output.classes if live.model.signature.task == "multiclass" else None
+    shape = msgspec.json.encode([len(answer), len(width)] if width else [len(answer)])
+    raw = np.ascontiguousarray(values).tobytes() if binary else b""
     if binary:
-        raw = np.ascontiguousarray(answer, dtype="<f4").tobytes()
-        output["parameters"] = {"binary_data_size": len(raw)}
+        data = b'"parameters":{"binary_data_size":%d}' % len(raw)
     else:
-        raw, output["data"] = b"", answer.ravel().tolist()
-    parameters = {"release": str(release), "bundle": release.short}
-    head = msgspec.json.encode(
-        {
-            "model_name": release.name,
-            "model_version": release.version,
-            "id": request_id,
-            "parameters": parameters,
-            "outputs": [output],
-        }
-    )
+        flat = values.ravel().tolist() if isinstance(values, np.ndarray) else values[0] if width else values
+        data = b'"data":' + msgspec.json.encode(flat)
+    head = b'%s%s,%s}],"id":%s}' % (live.tensor_head, shape, data, msgspec.json.encode(request_id))
     headers = [(b"inference-header-content-length", b"%d" % len(head))] if binary else []
     return Reply(200, OCTETS if binary else JSON, head + raw, headers)

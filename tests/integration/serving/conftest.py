@@ -116,4 +116,5 @@ def server(made: list[Path]) -> Iterator[Server]:
     options = ("--release-version", "1.4.0", "--body-timeout-s", "0.5", "--header-timeout-s", "0.5")
     with running(made[0], *options, "--max-body-bytes", "100000", "--max-inflated-bytes", "200000") as found:
         yield found
-        assert not [line for line in found.lines if line["level"] == "error"]
+        errors = [line for line in found.lines if line["level"] == "error"]
+        assert not errors, errors[0].get("traceback", errors[0])
