@@ -77,7 +77,7 @@ class Controller {
             Binding binding = new Binding()
             Script script = new GroovyShell(this.class.classLoader, binding, sandboxed()).parse(file)
             script.metaClass.methodMissing = { String method, Object args -> execution.steps.invokeMethod(method, args) }
-            script.metaClass.propertyMissing = { String property -> execution.steps.getProperty(property) }
+            script.metaClass.propertyMissing = { String property -> execution.runtime.scripting { execution.steps.getProperty(property) } }
             ['env', 'params', 'currentBuild', 'scm'].each { binding.setVariable(it, execution.runtime[it]) }
             execution.runtime.library[file.name - '.groovy'] = script
         }

@@ -17,6 +17,7 @@ class Execution {
     void run(PipelineSection pipeline, Map given) {
         this.pipeline = pipeline
         declare(given)
+        pipeline.root.begin()
         for (option in ['timeout', 'buildDiscarder', 'disableConcurrentBuilds', 'timestamps']) {
             if (!pipeline.root.options[option]) { throw new Refused("options: ${option} is missing") }
         }
@@ -65,6 +66,7 @@ class Execution {
 
     private void framed(StageSection section, boolean root) {
         if (!root && skipped(section)) { return }
+        section.begin()
         Map options = section.options
         Closure work = { inside(section, root) }
         if (options.retry && !root) { work = wrapped(work) { steps.retry(options.retry as int, it) } }
@@ -77,19 +79,17 @@ class Execution {
 
     private boolean skipped(StageSection section) {
         boolean stop = pipeline.root.options.skipStagesAfterUnstable && build.result == 'UNSTABLE'
-        boolean early = section.when.conditions.empty || section.when.beforeAgent || section.when.beforeInput || section.when.beforeOptions || !holdsAgent(section)
+        boolean early = section.when.conditions.empty || section.when.beforeAgent || section.when.beforeInput || section.when.beforeOptions || !section.holdsAgent
         if (stop || (early && !holds(section.when))) {
             results[-1] = 'SKIPPED'
             return true
         }
-        if (section.input && section.when.conditions && !section.when.beforeInput) {
+        if (section.asks && section.when.conditions && !section.when.beforeInput) {
             throw new Refused("${section.name}: asks a person before it knows whether it runs; say beforeInput true")
         }
         if (!early) { throw new Refused("${section.name}: takes an agent before it knows whether it runs; say beforeAgent true") }
         false
     }
-
-    private static boolean holdsAgent(StageSection section) { section.agent && section.agent.kind != 'none' }
 
     private void inside(StageSection section, boolean root) {
         Map answer = section.input ? asked(section.input) : [:]
@@ -174,7 +174,7 @@ class Execution {
 
     private Object onAgent(StageSection section, boolean root, Closure work) {
         if (root && !section.agent) { throw new Refused('pipeline: no agent; say `agent none`') }
-        if (!holdsAgent(section)) { return work() }
+        if (!section.holdsAgent) { return work() }
         if (section.agent.kind == 'docker') { throw new Refused("${section.name}: docker agents are not known here") }
         Agent before = runtime.agent
         List<File> outer = runtime.folders.collect { it }
@@ -217,7 +217,7 @@ class Execution {
         Object given = condition.size() > 1 ? condition[1] : null
         Map scm = build.scenario.scm
         switch (name) {
-            case 'expression': return steps.body(given as Closure) as boolean
+            case 'expression': return runtime.scripting { steps.body(given as Closure) } as boolean
             case 'branch': return build.variables.BRANCH_NAME != null && glob(given.toString(), build.variables.BRANCH_NAME)
             case 'changeRequest': return build.variables.CHANGE_ID != null
             case 'buildingTag': return build.variables.TAG_NAME != null
@@ -270,6 +270,7 @@ class Execution {
         switch (binding.kind) {
             case 'string': return secret([(binding.variable): found.value])
             case 'file': return [(binding.variable): found.path]
+            case 'git': return [GIT_USERNAME: found.username, *: secret([GIT_PASSWORD: found.password])]
             case 'usernamePassword':
                 return [(binding.usernameVariable): found.username, *: secret([(binding.passwordVariable): found.password])]
         }

@@ -12,6 +12,7 @@ class Runtime {
     final CurrentBuild currentBuild
     final Scm scm = new Scm()
     Agent agent
+    int scripts = 0
     volatile String ending
 
     Runtime(Build build) {
@@ -62,6 +63,13 @@ class Runtime {
     Object limited(long millis, Closure body) {
         deadlines << System.currentTimeMillis() + millis
         try { return body() } finally { deadlines.removeLast() }
+    }
+
+    boolean isScripted() { scripts > 0 }
+
+    Object scripting(Closure body) {
+        scripts++
+        try { return body() } finally { scripts-- }
     }
 
     /** Somebody pressed the red button once a line of the console matched. */

@@ -23,7 +23,7 @@ class PipelineSection extends Section {
 
     void agent(Object what) { root.agent(what) }
     void agent(Closure body) { root.agent(body) }
-    void options(Closure body) { Section.filled(body, new OptionsSection(root.options)) }
+    void options(Closure body) { root.options(body) }
     void parameters(Closure body) { Section.filled(body, new ParametersSection(parameters)) }
     void triggers(Closure body) { Section.filled(body, new TriggersSection(triggers)) }
     void environment(Closure body) { root.environment(body) }
@@ -35,10 +35,10 @@ class PipelineSection extends Section {
 
 class StageSection extends Section {
     final String stage
+    Closure agentAsked, environment, steps, inputAsked, optionsAsked
     Map agent
-    Closure environment, steps
     Map input
-    final Map options = [:]
+    Map options = [:]
     final WhenSection when = new WhenSection()
     final List<StageSection> stages = [], parallel = []
     final Map<String, Closure> post = [:]
@@ -49,11 +49,11 @@ class StageSection extends Section {
 
     String getName() { "stage ${stage}" }
     void agent(Object what) { agent = [kind: what.toString()] }
-    void agent(Closure body) { agent = Section.filled(body, new AgentSection()).found }
+    void agent(Closure body) { agentAsked = body }
     void environment(Closure body) { environment = body }
-    void options(Closure body) { Section.filled(body, new OptionsSection(options)) }
+    void options(Closure body) { optionsAsked = body }
     void when(Closure body) { Section.filled(body, when) }
-    void input(Closure body) { input = Section.filled(body, new InputSection()).found }
+    void input(Closure body) { inputAsked = body }
     void input(String message) { input = [message: message] }
     void steps(Closure body) { steps = body }
     void stages(Closure body) { Section.filled(body, new StagesSection(stages)) }
@@ -63,6 +63,16 @@ class StageSection extends Section {
     void post(Closure body) { Section.filled(body, new PostSection(post)) }
     Object getNone() { 'none' }
     Object getAny() { 'any' }
+
+    boolean getAsks() { input != null || inputAsked != null }
+    boolean getHoldsAgent() { agentAsked != null || (agent && agent.kind != 'none') }
+
+    /** What depends on parameters and earlier stages is read when the stage begins. */
+    void begin() {
+        if (agentAsked) { agent = Section.filled(agentAsked, new AgentSection()).found }
+        if (inputAsked) { input = Section.filled(inputAsked, new InputSection()).found }
+        if (optionsAsked) { options = Section.filled(optionsAsked, new OptionsSection([:])).found }
+    }
 
     void complete() {
         int bodies = [steps != null, !stages.empty, !parallel.empty, matrix != null].count(true)

@@ -23,13 +23,16 @@ class Steps {
     Object methodMissing(String name, Object args) {
         if (runtime.library.containsKey(name)) {
             runtime.check()
-            return runtime.library[name].invokeMethod('call', args)
+            return runtime.scripting { runtime.library[name].invokeMethod('call', args) }
         }
         throw new Refused("unknown step `${name}`")
     }
 
     Object propertyMissing(String name) {
-        if (runtime.library.containsKey(name)) { return runtime.library[name] }
+        if (runtime.library.containsKey(name)) {
+            if (!runtime.scripted) { throw new Refused("${name}.…: a method of an object may be called inside `script {}` only") }
+            return runtime.library[name]
+        }
         Object found = runtime.variable(name)
         if (found == null) { throw new MissingPropertyException(name, Steps) }
         found
@@ -91,6 +94,11 @@ class Steps {
 
     // --- how it ends ----------------------------------------------------------------------------------------------
 
+    void mail(Map options) {
+        only('mail', options, ['to', 'subject', 'body', 'cc', 'from', 'replyTo'])
+        build.tell(kind: 'mail', stage: runtime.stage, to: options.to, subject: options.subject.toString())
+    }
+
     void echo(Object text) { build.say(text.toString()) }
     void error(Object text) { throw new StepFailed(text.toString()) }
 
@@ -131,7 +139,7 @@ class Steps {
 
     // --- blocks ---------------------------------------------------------------------------------------------------
 
-    Object script(Closure closure) { body(closure) }
+    Object script(Closure closure) { runtime.scripting { body(closure) } }
     Object timestamps(Closure closure) { body(closure) }
 
     Object withEnv(List pairs, Closure closure) {
@@ -198,6 +206,7 @@ class Steps {
     Map booleanParam(Map given) { [kind: 'parameter', *: given] }
     Map usernamePassword(Map given) { [kind: 'usernamePassword', *: given] }
     Map file(Map given) { [kind: 'file', *: given] }
+    Map gitUsernamePassword(Map given) { [kind: 'git', *: given] }
 
     Object withCredentials(List bindings, Closure closure) {
         Map layer = [:]
