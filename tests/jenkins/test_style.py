@@ -46,7 +46,7 @@ def test_nothing_that_the_sandbox_refuses(file: Path) -> None:
 
 @named
 def test_one_section_a_line(file: Path) -> None:
-    assert not re.search(r"\}\s*(steps|post|stages|agent|options|when|environment)\s*\{", code(file))
+    assert not re.search(r"\}[ \t]*(steps|post|stages|agent|options|when|environment)\s*\{", code(file))
 
 
 @pipelines
