@@ -27,7 +27,7 @@ test: $(STAMP) components lint ## everything: style, types, unit, steps, contrac
 	$(PYTEST) tests -n 2 --dist loadgroup
 
 quick: $(STAMP) ## unit tests alone, in seconds
-	$(PYTEST) tests/unit -q -m "not slow" -n 2
+	$(PYTEST) tests/unit -q -m "not slow" -n 2 $(if $(JUNIT),--junitxml=$(JUNIT))
 
 e2e: $(STAMP) ## the slow stories alone
 	$(PYTEST) tests -m slow
