@@ -159,7 +159,7 @@ def _more(duel: Duel, ours: Array, champion: Bundle | None) -> Iterator[Check]:
     policy, contract, rows = duel.project.params.gate, duel.project.contract, duel.rows
     yield from _refusals(duel, champion)
     if np.isfinite(ours).all():
-        yield from behaviour.checks(duel.challenger, rows.frame, policy.behaviour)
+        yield from behaviour.checks(duel.challenger, rows.frame, policy.behaviour, rows.classes(duel.challenger))
     yield from leakage.checks(duel.challenger, duel.project, rows)
     if champion:
         yield from leakage.trained_before(champion, rows.split, "champion")
