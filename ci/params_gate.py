@@ -155,6 +155,13 @@ class Policy(Model):
     power: float = Field(
         0.8, ge=0.5, lt=1, description="Chance of seeing an effect that the test set must be able to see."
     )
+    anchor_margins: float | None = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="Margins that a chain of releases may lose since the anchor, the release that no later one was "
+        "shown to beat; held to no anchor if null.",
+    )
     min_clusters: int = Field(10, ge=3, description="With fewer clusters nothing is concluded.")
     min_rows: int = Field(100, ge=30, description="With fewer test rows nothing is concluded.")
     threshold: float = Field(0.5, gt=0, lt=1, description="Score from which on an answer counts as positive.")
@@ -166,7 +173,7 @@ class Policy(Model):
     leakage: Leakage = Leakage()
     cost: Cost = Cost()
     champion_unusable: Literal["inconclusive", "first_release"] = Field(
-        "inconclusive", description="What a champion means that cannot score today's rows."
+        "inconclusive", description="What a champion or an anchor means that cannot score today's rows."
     )
     audit: str | None = Field(None, description="Parquet file of rows that were never used to choose anything.")
 

@@ -25,8 +25,16 @@ if TYPE_CHECKING:
 @click.option(
     "--comparisons", metavar="FOLDER|local", help="The comparisons ledger.  [default: a ref of the Git remote]"
 )
+@click.option("--anchor", metavar="FOLDER|REF|none", help="What losses add up from.  [default: as recorded]")
 @click.option("--explain", is_flag=True, help="Judge nothing; tell how much of the test set's budget is left.")
-def main(run: cli.Run, challenger: Path | None, champion: str | None, comparisons: str | None, explain: bool) -> Result:
+def main(
+    run: cli.Run,
+    challenger: Path | None,
+    champion: str | None,
+    comparisons: str | None,
+    anchor: str | None,
+    explain: bool,
+) -> Result:
     """Judge the challenger against the champion on the same test set; exit 3 if it may not be released."""
     from ci.adapters import comparisons as ledgers
     from ci.adapters.champions import FoundChampions
@@ -38,10 +46,11 @@ def main(run: cli.Run, challenger: Path | None, champion: str | None, comparison
     prepared = project.path("data", "prepared")
     if explain:
         return explained(project, prepared, store)
-    found = FoundChampions(shared().remote.timeout_s).find(project.name, champion)
+    finder = FoundChampions(shared().remote.timeout_s)
     card, pictures = project.path("reports", "MODEL_CARD.md"), Path(".slipway", "gate", project.name)
-    work = Workplace(prepared, card, pictures, store, run.started.isoformat(timespec="seconds"), run.progress)
-    return gate(project, challenger or project.path("artifacts"), found, work)
+    now = run.started.isoformat(timespec="seconds")
+    work = Workplace(prepared, card, pictures, store, now, run.progress, finder, anchor)
+    return gate(project, challenger or project.path("artifacts"), finder.find(project.name, champion), work)
 
 
 if __name__ == "__main__":

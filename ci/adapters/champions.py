@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class FoundChampions:
         if wanted == NONE:
             return Champion(None, "there is no champion, as --champion none says")
         if (folder := Path(wanted)).is_dir():
-            return Champion(folder, wanted)
+            return Champion(folder, wanted, at=str(folder.resolve()))
         return self._of_revision(project, wanted)
 
     def _live(self, project: str) -> Champion:
@@ -48,7 +48,7 @@ class FoundChampions:
         found = self.live.live(project)
         if found is None:
             return Champion(None, "nothing has been released yet")
-        return self.find(project, found)
+        return replace(self.find(project, found), live=True)
 
     def _of_revision(self, project: str, revision: str) -> Champion:
         commit = run(
@@ -63,7 +63,7 @@ class FoundChampions:
         kept = _KEPT / project / sha
         if not (kept / MANIFEST).is_file():
             self._fetch(project, sha, kept)
-        return Champion(kept, f"{revision} ({sha[:10]})" if revision != sha else sha[:10])
+        return Champion(kept, f"{revision} ({sha[:10]})" if revision != sha else sha[:10], at=sha)
 
     def _fetch(self, project: str, sha: str, target: Path) -> None:
         """Get the bundle as it was in a commit; nobody sees half of it."""

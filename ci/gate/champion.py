@@ -13,11 +13,19 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The bundle to beat: its folder, None where there is none; `source` says how it was found or why not."""
+    """
+    The bundle to beat: its folder, None where there is none.
+
+    source  how it was found or why not, for people
+    at      folder or revision under which it is found again
+    live    it is the live release's, not one that somebody named
+    """
 
     folder: Path | None
     source: str
     asked_for: bool = True
+    at: str | None = None
+    live: bool = False
 
 
 class LiveRelease(Protocol):

@@ -54,7 +54,7 @@ def _evidence(verdict: Verdict) -> Iterator[Table]:
     shown = [
         (check.name, check.extra["alpha"], check.extra["p_value"], check.extra["mde"], 2 * check.extra["margin"],
          check.extra["clusters"], check.n, check.extra["disagreement"], check.extra["method"])
-        for check in verdict.checks if check.extra.get("kind") in {"better", "not worse"}
+        for check in verdict.checks if check.extra.get("kind") in {"better", "not worse", "anchor"} and "mde" in check.extra
     ]  # fmt: skip
     columns = ("question", "alpha", "p", "sees from", "should see", "clusters", "rows", "disagreement", "how")
     note = "`sees from` is the smallest true gain that would be found four times in five; a question that the interval "
