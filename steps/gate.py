@@ -2,7 +2,7 @@
 Decide whether the challenger may take the champion's place.
 
 Reads   artifacts/<project>/, data/<project>/prepared/, `gate` in the project's params, the comparisons ledger
-Writes  reports/<project>/gate.json, reports/<project>/MODEL_CARD.md, one line in the comparisons ledger
+Writes  reports/<project>/gate.json (gate_explain.json), reports/<project>/MODEL_CARD.md, one line in the ledger
 Exits   0 passed, 2 bad input, 3 rejected, 4 inconclusive, 5 unavailable
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ci.report import Result
 
 
-@cli.step(alone=True)
+@cli.step(alone=True, aside="explain")
 @click.option("--challenger", type=cli.INPUT, metavar="FOLDER", help="Its bundle.  [default: artifacts/NAME]")
 @click.option("--champion", metavar="FOLDER|REF|none", help="The bundle to beat.  [default: the live release's]")
 @click.option(
