@@ -28,12 +28,15 @@ __all__ = ["INPUT", "Run", "step"]
 INPUT = click.Path(path_type=Path)
 
 
-def step(*, project: bool = True, alone: bool = False) -> Callable[[Callable[..., Result]], click.Command]:
+def step(
+    *, project: bool = True, alone: bool = False, aside: str | None = None
+) -> Callable[[Callable[..., Result]], click.Command]:
     """
     Make a function `(run, **options) -> Result` a step.
 
     With `project`, it takes `--project NAME`. With `alone`, no other such step may work on the same project at the
-    same time. The name of the step is the name of its module.
+    same time. With the flag that `aside` names, the step only answers a question, and its report lies beside the last
+    verdict's instead of taking its place. The name of the step is the name of its module.
     """
 
     def decorate(function: Callable[..., Result]) -> click.Command:
@@ -42,7 +45,8 @@ def step(*, project: bool = True, alone: bool = False) -> Callable[[Callable[...
         @functools.wraps(function)
         def callback(**options: Any) -> None:
             named = options.pop("project", None) if project else None
-            run = Run(name, named, options.pop("verbose"), options.pop("as_json"), alone)
+            asked = aside if aside and options.get(aside) else ""
+            run = Run(name, named, options.pop("verbose"), options.pop("as_json"), alone, asked)
             sys.exit(carry_out(run, lambda: function(run, **options)))
 
         command: click.Command = _Command(

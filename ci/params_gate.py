@@ -8,13 +8,22 @@ can be refused without seeing data is refused here; what needs the task or the m
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ci.params import Model
 
 _SHARE = "share of rows, above 0 and at most 1"
+_OF = "Class whose probability is meant; for several classes, and needed there."
+
+
+def _as_class(value: Any) -> Any:
+    """YAML reads a class that is called 3 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Class = Annotated[str, BeforeValidator(_as_class)]
 
 
 class MetricRule(Model):
@@ -61,6 +70,7 @@ class Monotonicity(Model):
     """Raising `column` by `step` must move the answer `up` or `down`, or leave it."""
 
     column: str
+    of: Class | None = Field(None, description=_OF)
     direction: Literal["up", "down"]
     step: float = Field(gt=0, description="By how much the column is raised, in its unit.")
     tolerance: float = Field(0.0, ge=0, description="Movement in the wrong direction that counts as none.")
@@ -72,14 +82,25 @@ class GoldenRow(Model):
     """A case whose answer everybody knows; columns that are left out take the signature's example."""
 
     row: dict[str, Any] = Field(min_length=1, description="Columns and values, as a caller would send them.")
+    of: Class | None = Field(
+        None, description="Class whose probability at_least and at_most mean; for several classes."
+    )
     at_least: float | None = Field(None, description="Smallest right answer.")
     at_most: float | None = Field(None, description="Largest right answer.")
+    first_choice: Class | None = Field(None, description="Class that must be the likeliest; for several classes.")
     because: str = Field(min_length=3, description="Why everybody knows.")
+
+    @property
+    def limited(self) -> bool:
+        """Whether a number is held against limits."""
+        return self.at_least is not None or self.at_most is not None
 
     @model_validator(mode="after")
     def _can_fail_and_pass(self) -> GoldenRow:
-        if self.at_least is None and self.at_most is None:
-            raise ValueError("can never fail: give at_least or at_most")
+        if not self.limited and self.first_choice is None:
+            raise ValueError("can never fail: give at_least or at_most, or a first_choice among several classes")
+        if self.of is not None and not self.limited:
+            raise ValueError(f"of: {self.of} is given no limit: give at_least or at_most")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(f"can never pass: at_least {self.at_least:g} is above at_most {self.at_most:g}")
         return self
@@ -134,6 +155,13 @@ class Policy(Model):
     power: float = Field(
         0.8, ge=0.5, lt=1, description="Chance of seeing an effect that the test set must be able to see."
     )
+    anchor_margins: float | None = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="Margins that a chain of releases may lose since the anchor, the release that no later one was "
+        "shown to beat; held to no anchor if null.",
+    )
     min_clusters: int = Field(10, ge=3, description="With fewer clusters nothing is concluded.")
     min_rows: int = Field(100, ge=30, description="With fewer test rows nothing is concluded.")
     threshold: float = Field(0.5, gt=0, lt=1, description="Score from which on an answer counts as positive.")
@@ -145,7 +173,7 @@ class Policy(Model):
     leakage: Leakage = Leakage()
     cost: Cost = Cost()
     champion_unusable: Literal["inconclusive", "first_release"] = Field(
-        "inconclusive", description="What a champion means that cannot score today's rows."
+        "inconclusive", description="What a champion or an anchor means that cannot score today's rows."
     )
     audit: str | None = Field(None, description="Parquet file of rows that were never used to choose anything.")
 

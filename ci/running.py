@@ -35,13 +35,14 @@ _LOCKS = Path(".slipway", "locks")
 
 @dataclass
 class Run:
-    """One run of one step."""
+    """One run of one step; `aside` names the question it only answers: that has a report of its own."""
 
     step: str
     project_name: str | None = None
     verbose: bool = False
     as_json: bool = False
     alone: bool = False
+    aside: str = ""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     progress: Progress = field(default_factory=Progress)
 
@@ -60,7 +61,8 @@ class Run:
 
     def where(self, suffix: str = ".json") -> Path:
         """Return the path of this step's report."""
-        return Path("reports", self.project_name or "all", self.step + suffix)
+        name = f"{self.step}_{self.aside}" if self.aside else self.step
+        return Path("reports", self.project_name or "all", name + suffix)
 
 
 def carry_out(run: Run, work: Callable[[], Result]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ class FoundChampions:
 
     def find(self, project: str, wanted: str | None) -> Champion:
         """
-        Find the champion: `none`, a folder, a Git revision, or (nothing wanted) the live release's bundle.
+        Find the champion: `none`, a folder, a release, a Git revision, or (nothing wanted) the live release's bundle.
 
         Raises:
             BadInput: neither a bundle's folder nor a revision that has one.
@@ -39,7 +39,9 @@ class FoundChampions:
         if wanted == NONE:
             return Champion(None, "there is no champion, as --champion none says")
         if (folder := Path(wanted)).is_dir():
-            return Champion(folder, wanted)
+            return Champion(folder, wanted, at=str(folder.resolve()))
+        if self.live and (released := self.live.released(project, wanted)):
+            return Champion(released, wanted, at=wanted)
         return self._of_revision(project, wanted)
 
     def _live(self, project: str) -> Champion:
@@ -49,7 +51,7 @@ class FoundChampions:
         if found is None:
             return Champion(None, f"nothing is live yet {self.live.where}".strip())
         champion = self.find(project, found)
-        return Champion(champion.folder, f"{champion.source}, live {self.live.where}".strip())
+        return replace(champion, source=f"{champion.source}, live {self.live.where}".strip(), live=True)
 
     def _of_revision(self, project: str, revision: str) -> Champion:
         commit = run(
@@ -64,7 +66,7 @@ class FoundChampions:
         kept = _KEPT / project / sha
         if not (kept / MANIFEST).is_file():
             self._fetch(project, sha, kept)
-        return Champion(kept, f"{revision} ({sha[:10]})" if revision != sha else sha[:10])
+        return Champion(kept, f"{revision} ({sha[:10]})" if revision != sha else sha[:10], at=sha)
 
     def _fetch(self, project: str, sha: str, target: Path) -> None:
         """Get the bundle as it was in a commit; nobody sees half of it."""

@@ -47,6 +47,11 @@ class FolderComparisons:
         """Return the comparisons against a test set, first to last."""
         return [_read(path) for path in sorted((self.root / project / test_set).glob("*.json"))]
 
+    def by(self, project: str, challenger: str) -> list[Comparison]:
+        """Return the comparisons in which a bundle was the challenger."""
+        paths = [path for path in sorted((self.root / project).glob("*/*.json")) if _mentions(path, challenger)]
+        return [found for path in paths if (found := _read(path)).pair.challenger == challenger]
+
     def others(self, project: str, test_set: str) -> list[tuple[Comparison, int]]:
         """Return the last comparison against each other test set, and how many there were."""
         folders = sorted(path for path in (self.root / project).glob("*") if path.name != test_set)
@@ -85,6 +90,11 @@ class GitComparisons:
         """Return the comparisons against a test set, first to last; the remote is asked each time."""
         with self._tree() as (folder, _):
             return folder.of(project, test_set)
+
+    def by(self, project: str, challenger: str) -> Sequence[Comparison]:
+        """Return the comparisons in which a bundle was the challenger."""
+        with self._tree() as (folder, _):
+            return folder.by(project, challenger)
 
     def others(self, project: str, test_set: str) -> Sequence[tuple[Comparison, int]]:
         """Return the last comparison against each other test set, and how many there were."""
@@ -178,6 +188,12 @@ def found(wanted: str | None) -> FolderComparisons | GitComparisons:
 def where(comparison: Comparison) -> Path:
     """Return the path of a comparison below the root."""
     return Path(comparison.project, comparison.test_set, f"{comparison.number:06d}.json")
+
+
+def _mentions(path: Path, digest: str) -> bool:
+    """Look before parsing: a ledger of years holds thousands of verdicts."""
+    with said_plainly(path):
+        return digest.encode() in path.read_bytes()
 
 
 def _read(path: Path) -> Comparison:

@@ -38,15 +38,18 @@ class LedgerChampion:
         return f"in {self.environment}"
 
     def live(self, project: str) -> str | None:
-        """Return a folder with its bundle, or its tag, or None if nothing is live."""
-        history = self.ledger.history(project).trusted()
-        event = history.live(self.environment)
-        release = history.release(event.version) if event else None
-        if release is None:
-            return None
-        return self._pulled(release) or release.name
+        """Return the name of what is live, or None."""
+        event = self.ledger.history(project).trusted().live(self.environment)
+        return event.name if event else None
 
-    def _pulled(self, release: Release) -> str | None:
+    def released(self, project: str, name: str) -> Path | None:
+        """Return the bundle of a release by name, out of the registry; DVC may have what that has not."""
+        if not name.startswith(f"{project}@v"):
+            return None
+        release = self.ledger.history(project).trusted().release(name.removeprefix(f"{project}@v"))
+        return self._pulled(release) if release else None
+
+    def _pulled(self, release: Release) -> Path | None:
         packaged = release.packagings.get("data")
         if packaged is None:
             return None
@@ -63,7 +66,7 @@ class LedgerChampion:
                 raise BadInput(
                     f"{release.name}: the registry's bundle is {got[:12]}, its record says {release.bundle[:12]}"
                 )
-        return str(folder)
+        return folder
 
 
 def champion_of(shared: Shared) -> LedgerChampion | None:

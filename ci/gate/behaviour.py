@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ci.contract import Task, Type
+from ci.contract import Type
 from ci.errors import BadInput
 from ci.report import Check, Found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
@@ -26,19 +26,21 @@ if TYPE_CHECKING:
 _SEED = 20_200_704
 
 
-def checks(bundle: Bundle, frame: pd.DataFrame, wanted: Behaviour) -> Iterator[Check]:
+def checks(
+    bundle: Bundle, frame: pd.DataFrame, wanted: Behaviour, classes: Sequence[str] | None = None
+) -> Iterator[Check]:
     """
-    Try a bundle on altered test rows.
+    Try a bundle on altered test rows; `classes` names the columns of its answers where there are several.
 
     Raises:
-        BadInput: a column is not an input of the model, or a value does not fit it.
+        BadInput: a column is not an input of the model, a class is none of its classes, or a value does not fit it.
     """
     for item in wanted.invariances:
         yield _invariance(bundle, frame, item)
     for rule in wanted.monotonicities:
-        yield _monotonicity(bundle, frame, rule)
+        yield _monotonicity(bundle, frame, rule, classes)
     for place, golden in enumerate(wanted.golden):
-        yield _golden(bundle, golden, place)
+        yield _golden(bundle, golden, place, classes)
 
 
 def _invariance(bundle: Bundle, frame: pd.DataFrame, item: Invariance) -> Check:
@@ -62,33 +64,61 @@ def _altered(bundle: Bundle, few: pd.DataFrame, item: Invariance) -> Iterator[pd
         yield few.assign(**{item.column: np.repeat(made.to_numpy(), len(few))})
 
 
-def _monotonicity(bundle: Bundle, frame: pd.DataFrame, item: Monotonicity) -> Check:
+def _monotonicity(bundle: Bundle, frame: pd.DataFrame, item: Monotonicity, classes: Sequence[str] | None) -> Check:
     _input(bundle, "monotonicities", item.column)
-    if bundle.task is Task.MULTICLASS:
-        raise BadInput("gate.behaviour.monotonicities: several classes have no up and down")
     if item.column not in bundle.of_type(Type.NUMBER, Type.INTEGER):
         raise BadInput(f"gate.behaviour.monotonicities: {item.column} is not a number")
+    meant = _place("monotonicities", item.of, classes)
     few = _some(frame[frame[item.column].notna()], item.rows)
     raised = few.assign(**{item.column: few[item.column].astype("float64") + item.step})
-    change = (bundle.score(raised) - bundle.score(few)) * (1 if item.direction == "up" else -1)
+    before, after = (_meant(bundle.score(rows), meant) for rows in (few, raised))
+    change = (after - before) * (1 if item.direction == "up" else -1)
     right = float((change >= -item.tolerance).mean()) if len(few) else 0.0
+    whose = f"the probability of {item.of} goes" if item.of else "answers go"
     rises = f"when {item.column} rises by {item.step:g}"
-    message = f"{right:.1%} of answers go {item.direction} or stay {rises}, {item.share:.1%} must"
-    return _shared(f"monotone {item.column}", message, right, item, -change)
+    share = f"{right:.1%} of rows, {item.share:.1%} must"
+    message = f"{whose} {item.direction} or stay{'s' if item.of else ''} {rises} in {share}"
+    name = f"monotone {item.column}" + (f" of {item.of}" if item.of else "")
+    return _shared(name, message, right, item, np.where(np.isfinite(change), -change, np.inf))
 
 
-def _golden(bundle: Bundle, item: GoldenRow, place: int) -> Check:
+def _golden(bundle: Bundle, item: GoldenRow, place: int, classes: Sequence[str] | None) -> Check:
     for name in item.row:
         _input(bundle, "golden", name)
-    if bundle.task is Task.MULTICLASS:
-        raise BadInput("gate.behaviour.golden: a row of several classes has no single answer")
-    answer = float(bundle.score(bundle.frame([{**bundle.example(), **item.row}]))[0])
+    meant, first = (_place("golden", name, classes) for name in (item.of, item.first_choice))
+    found = bundle.score(bundle.frame([{**bundle.example(), **item.row}]))[0]
+    sound = bool(np.isfinite(found).all())  # NaN is the largest of nothing, and in no interval
+    answer = float(_meant(found, first if meant is None else meant))
     low = -np.inf if item.at_least is None else item.at_least
     high = np.inf if item.at_most is None else item.at_most
     limit = item.at_least if answer < low or item.at_most is None else item.at_most
-    outcome = Found.PASSED if low <= answer <= high else Found.REJECTED  # NaN is in no interval
-    message = f"answers {answer:.4g} to a case that everybody knows ({item.because})"
+    chosen = sound and (first is None or int(found.argmax()) == first)
+    outcome = Found.PASSED if sound and low <= answer <= high and chosen else Found.REJECTED
+    message = f"answers {_spelt(answer, item, found, classes)} to a case that everybody knows ({item.because})"
     return Check(f"golden row {place + 1}", outcome, message, answer, limit, n=1, extra={"kind": "behaviour"})
+
+
+def _spelt(answer: float, item: GoldenRow, found: Any, classes: Sequence[str] | None) -> str:
+    """Spell one answer; of several classes, the one that was asked about and the likeliest."""
+    if classes is None or np.ndim(found) == 0:
+        return f"{answer:.4g}"
+    likeliest = classes[int(np.argmax(found))]
+    asked = item.of or item.first_choice
+    return f"{asked} with {answer:.4g}" + ("" if likeliest == asked else f" and chooses {likeliest}")
+
+
+def _place(where: str, wanted: str | None, classes: Sequence[str] | None) -> int | None:
+    """Find a class among those that the answers have columns for."""
+    if wanted is None:
+        return None
+    if classes is None or wanted not in classes:
+        raise BadInput(f"gate.behaviour.{where}: the model has no class {wanted}", hint=", ".join(classes or ()))
+    return list(classes).index(wanted)
+
+
+def _meant(answers: Any, column: int | None) -> Any:
+    """Answers (…,) of one class out of (…, n_classes); where there is one answer, that."""
+    return answers if column is None else answers[..., column]
 
 
 def _shared(name: str, message: str, share: float, item: Invariance | Monotonicity, wrong: Any) -> Check:

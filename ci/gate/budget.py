@@ -31,6 +31,13 @@ class Pair(Model):
     policy: Sha256 = Field(description="Of the policy, the contract's part in it, and the version of the method.")
 
 
+class AnchorAt(Model):
+    """The bundle that a challenger's successors are held to, once it is released; see ci/gate/anchor.py."""
+
+    digest: Sha256 = Field(description="Of the bundle.")
+    at: str | None = Field(None, description="Folder or revision that has it; null for the challenger itself.")
+
+
 class Comparison(Model):
     """One line of the comparisons ledger."""
 
@@ -41,6 +48,8 @@ class Comparison(Model):
     alpha: float = Field(description="Share of the error that it spent.")
     pair: Pair
     window: tuple[str, str] | None = Field(None, description="First and last moment of the test set, ISO 8601.")
+    anchor: AnchorAt | None = Field(None, description="The anchor from here on, if the challenger is released.")
+    live: bool = Field(False, description="Was the champion the live release's, rather than one that somebody named?")
     judged: str = Field(description="When, UTC, ISO 8601.")
     outcome: str
     message: str
@@ -52,6 +61,9 @@ class Comparisons(Protocol):
 
     def of(self, project: str, test_set: str) -> Sequence[Comparison]:
         """Return the comparisons against a test set, first to last."""
+
+    def by(self, project: str, challenger: str) -> Sequence[Comparison]:
+        """Return the comparisons in which a bundle (by digest) was the challenger, against any test set."""
 
     def others(self, project: str, test_set: str) -> Sequence[tuple[Comparison, int]]:
         """Return the last comparison against each other test set, and how many there were."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ci.gate.told import Duel
     from ci.report import Result
 
-_CONTESTS = {"better", "not worse"}
+_CONTESTS = {"better", "not worse", "anchor"}
 
 
 def write(duel: Duel, found: Result, path: Path) -> None:
@@ -23,7 +23,7 @@ def write(duel: Duel, found: Result, path: Path) -> None:
     sealed = duel.challenger.folder / CARD
     with said_plainly(sealed):
         text = sealed.read_text(encoding="utf-8")
-    contests = [check for check in found.checks if check.extra.get("kind") in _CONTESTS]
+    contests = [check for check in found.checks if check.extra.get("kind") in _CONTESTS and "mde" in check.extra]
     slices = [check for check in found.checks if check.extra.get("kind") == "slice"]
     rest = [check for check in found.checks if check not in slices and check not in contests]
     write_text(

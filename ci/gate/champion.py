@@ -13,11 +13,19 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The bundle to beat: its folder, None where there is none; `source` says how it was found or why not."""
+    """
+    The bundle to beat: its folder, None where there is none.
+
+    source  how it was found or why not, for people
+    at      folder or revision under which it is found again
+    live    it is the live release's, not one that somebody named
+    """
 
     folder: Path | None
     source: str
     asked_for: bool = True
+    at: str | None = None
+    live: bool = False
 
 
 class LiveRelease(Protocol):
@@ -29,12 +37,15 @@ class LiveRelease(Protocol):
 
     def live(self, project: str) -> str | None:
         """
-        Return a folder or revision with the live release's bundle; None if nothing is live.
+        Return the name of the live release, such as flights@v1.4.0; None if nothing is live.
 
         Raises:
             BadInput: the ledger cannot be trusted: that is no first release.
             Unavailable: it does not answer.
         """
+
+    def released(self, project: str, name: str) -> Path | None:
+        """Return the bundle of a release by name, out of the registry; None if there is no such release or bundle."""
 
 
 class Champions(Protocol):

@@ -118,7 +118,8 @@ def plain(found: Estimate) -> dict[str, object]:
 
 def size(value: float) -> str:
     """Spell a size with two significant digits."""
-    return number(float(f"{abs(value):.2g}"))
+    rounded = float(f"{abs(value):.2g}")
+    return f"{rounded:.2g}" if 1e-4 <= rounded < 1 else number(rounded)
 
 
 def signed(value: float) -> str:

@@ -17,7 +17,9 @@ import numpy as np
 from ci.data import layout
 from ci.errors import BadInput, Outcome
 from ci.files import sha256, sha256_of
+from ci.gate import anchor as anchors
 from ci.gate import behaviour, card, cost, leakage, plots, told
+from ci.gate.anchor import Anchor
 from ci.gate.audit import audited
 from ci.gate.budget import OVERLAP, Comparison, Pair, overlap, remembered, settled
 from ci.gate.heldout import HeldOut
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from ci.data.rows import Array
     from ci.gate.budget import Comparisons
-    from ci.gate.champion import Champion
+    from ci.gate.champion import Champion, Champions
     from ci.gate.verdict import Verdict
     from ci.progress import Progress
     from ci.project import Project
@@ -50,6 +52,7 @@ class Workplace:
     prepared        folder of the prepare stage, with test set, training set and split
     card, pictures  where the model card and the pictures go
     store           the comparisons ledger; `now` (UTC, ISO 8601) is written into it
+    champions       where recorded anchors are found again; `anchor` names one, or `none`
     """
 
     prepared: Path
@@ -58,6 +61,8 @@ class Workplace:
     store: Comparisons
     now: str
     progress: Progress
+    champions: Champions | None = None
+    anchor: str | None = None
 
 
 def gate(project: Project, challenger: Path, champion: Champion, work: Workplace) -> Result:
@@ -72,7 +77,7 @@ def gate(project: Project, challenger: Path, champion: Champion, work: Workplace
     resolve(project.params.gate, project.contract.task)  # a wrong policy is told before anything is read
     rows = HeldOut(work.prepared / layout.TEST, project.contract)
     theirs = Bundle(champion.folder) if champion.folder else None
-    duel = Duel(project, rows, Bundle(challenger), theirs, champion.source)
+    duel = Duel(project, rows, Bundle(challenger), theirs, champion)
     _same_question(duel)
     found = _found(duel, champion, work)
     card.write(duel, found, work.card)
@@ -86,14 +91,24 @@ def _found(duel: Duel, champion: Champion, work: Workplace) -> Result:
         return _first_release(duel, why, work)
     if duel.champion.digest == duel.challenger.digest:
         return told.result(duel, same(f"challenger and champion are the same bundle, {duel.challenger.digest[:12]}"))
-    pair = _pair(duel, duel.champion)
+    since = _anchor(duel, duel.champion, work)
+    pair = _pair(duel, duel.champion, since)
     if former := remembered(work.store.of(duel.project.name, duel.rows.digest), pair):
         return told.kept(former, duel.project.params.gate, work.store, again=True)
     try:
         answers = duel.rows.answers(duel.champion)
     except CannotScore as error:
-        return _first_release(duel, _unusable(duel, error), work)
-    return _compared(duel, duel.champion, answers, pair, work)
+        return _first_release(duel, _unusable(duel, "champion", error), work)
+    return _compared(duel, duel.champion, answers, pair, since, work)
+
+
+def _anchor(duel: Duel, champion: Bundle, work: Workplace) -> Anchor | Check | None:
+    """Find what the challenger is held to beside the champion; None where that is the champion itself."""
+    name = duel.project.name
+    if duel.project.params.gate.anchor_margins is None:
+        return Check("anchor", Found.SKIPPED, "the policy holds to no anchor")
+    past = work.store.by(name, champion.digest)
+    return anchors.found(name, champion, past, work.champions, work.anchor)
 
 
 _FIRST = "judged as a first release, by floors and skill"
@@ -107,20 +122,21 @@ def _same_question(duel: Duel) -> None:
             )
 
 
-def _pair(duel: Duel, champion: Bundle) -> Pair:
+def _pair(duel: Duel, champion: Bundle, since: Anchor | Check | None) -> Pair:
     policy = duel.project.params.gate
     audit = None if policy.audit is None else sha256(Path(policy.audit))
     contract = duel.project.contract.model_dump(mode="json", exclude={"accepted", "owner", "description"})
-    digest = sha256_of([METHOD, policy.model_dump(mode="json"), contract, audit])
+    anchor = since.bundle.digest if isinstance(since, Anchor) else since and since.message
+    digest = sha256_of([METHOD, policy.model_dump(mode="json"), contract, audit, anchor])
     return Pair(challenger=duel.challenger.digest, champion=champion.digest, policy=digest)
 
 
-def _unusable(duel: Duel, error: CannotScore) -> Check:
-    """A champion that cannot answer is told, and means what the policy says that it means."""
+def _unusable(duel: Duel, whose: str, error: CannotScore) -> Check:
+    """A champion (or an anchor) that cannot answer is told, and means what the policy says that it means."""
     message = f"cannot score today's rows: {error}"
     if duel.project.params.gate.champion_unusable == "first_release":
-        return Check("champion", Found.WARNED, f"{message}; {_FIRST}")
-    return Check("champion", Found.INCONCLUSIVE, f"{message}; gate.champion_unusable says what that means")
+        return Check(whose, Found.WARNED, message + (f"; {_FIRST}" if whose == "champion" else ""))
+    return Check(whose, Found.INCONCLUSIVE, f"{message}; gate.champion_unusable says what that means")
 
 
 def _first_release(duel: Duel, why: Check, work: Workplace) -> Result:
@@ -133,16 +149,20 @@ def _first_release(duel: Duel, why: Check, work: Workplace) -> Result:
     return told.result(duel, verdict, answers)
 
 
-def _compared(duel: Duel, champion: Bundle, theirs: Array, pair: Pair, work: Workplace) -> Result:
+def _compared(
+    duel: Duel, champion: Bundle, theirs: Array, pair: Pair, since: Anchor | Check | None, work: Workplace
+) -> Result:
     """Judge the challenger against the champion, as the next comparison on this test set."""
     _say(duel, work)
     policy, key = duel.project.params.gate, (duel.project.name, duel.rows.digest)
     ours, given = duel.rows.answers(duel.challenger), duel.rows.given(policy)
-    more = [*_more(duel, ours, champion), *_reuse(duel, work.store)]
+    anchor, lost = _since(duel, since)
+    duel = replace(duel, anchor=since if isinstance(since, Anchor) and not lost else None)
+    more = [*lost, *_more(duel, ours, champion), *_reuse(duel, work.store)]
 
     @cache
     def decided(number: int) -> Verdict:
-        return judge(duel.rows.y, ours, theirs, **given, comparison=number, more=more)
+        return judge(duel.rows.y, ours, theirs, anchor=anchor, **given, comparison=number, more=more)
 
     def made(number: int) -> Comparison:
         return told.comparison(duel, decided(number), told.result(duel, decided(number), ours, theirs), pair, work.now)
@@ -154,12 +174,24 @@ def _compared(duel: Duel, champion: Bundle, theirs: Array, pair: Pair, work: Wor
     return told.kept(found, policy, work.store, again=False)
 
 
+def _since(duel: Duel, since: Anchor | Check | None) -> tuple[Array | None, list[Check]]:
+    """Return the anchor's answers, or what there is to say in their place."""
+    if not isinstance(since, Anchor):
+        return None, [since] if since else []
+    if since.bundle.digest == duel.challenger.digest:  # back to where losses add up from
+        return None, []
+    try:
+        return duel.rows.answers(since.bundle), []
+    except CannotScore as error:
+        return None, [_unusable(duel, "anchor", error)]
+
+
 def _more(duel: Duel, ours: Array, champion: Bundle | None) -> Iterator[Check]:
     """Everything that is asked beside the statistics."""
     policy, contract, rows = duel.project.params.gate, duel.project.contract, duel.rows
     yield from _refusals(duel, champion)
     if np.isfinite(ours).all():
-        yield from behaviour.checks(duel.challenger, rows.frame, policy.behaviour)
+        yield from behaviour.checks(duel.challenger, rows.frame, policy.behaviour, rows.classes(duel.challenger))
     yield from leakage.checks(duel.challenger, duel.project, rows)
     if champion:
         yield from leakage.trained_before(champion, rows.split, "champion")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ci.contract import Task
 from ci.data import layout, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput
@@ -98,12 +99,22 @@ class HeldOut:
         found = bundle.score(self.frame)
         if found.ndim == 1:
             return found
-        wanted = rows.classes(self.frame[self.contract.target], self.contract)
-        known = bundle.signature["output"].get("classes") or wanted
+        wanted, known = self._classes, self.classes(bundle) or []
         if set(known) != set(wanted) or found.shape[1] != len(known):
             names = ", ".join(sorted(set(known) ^ set(wanted))) or f"{found.shape[1]} instead of {len(wanted)}"
             raise CannotScore(f"it knows other classes than there are today: {names}")
         return found[:, [known.index(name) for name in wanted]]
+
+    def classes(self, bundle: Bundle) -> list[str] | None:
+        """Name the columns of a bundle's own answers; None where it has a single answer."""
+        if bundle.task is not Task.MULTICLASS:
+            return None
+        return bundle.signature["output"].get("classes") or self._classes
+
+    @cached_property
+    def _classes(self) -> list[str]:
+        """Today's classes."""
+        return rows.classes(self.frame[self.contract.target], self.contract)
 
     def _column(self, name: str, where: str) -> rows.Array:
         if name not in self.frame:

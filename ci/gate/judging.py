@@ -14,7 +14,7 @@ import numpy as np
 from ci import stats
 from ci.contract import Task
 from ci.errors import BadInput, Outcome
-from ci.gate import contest, slices
+from ci.gate import contest, since, slices
 from ci.gate.contest import Risk
 from ci.gate.rules import resolve
 from ci.gate.sample import checked
@@ -39,6 +39,7 @@ def judge(
     challenger: npt.ArrayLike,
     champion: npt.ArrayLike | None = None,
     *,
+    anchor: npt.ArrayLike | None = None,
     task: Task | str,
     clusters: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
@@ -53,6 +54,7 @@ def judge(
     y           (n_rows,) targets; classes are integers from 0
     challenger  (n_rows,) answers or probabilities of class 1; (n_rows, n_classes) for several classes
     champion    the same of the live model; None for a first release, which is judged by floors and skill alone
+    anchor      the same of the release that no later one was shown to beat; None where that is the champion
     clusters    (n_rows,) what makes rows alike (day, customer), of any type; None takes rows as independent
     weights     (n_rows,) ≥ 0, how much of the population a row stands for
     slices      column to its values (n_rows,): where nobody may be worse off
@@ -64,9 +66,9 @@ def judge(
     """
     policy = policy or Policy()
     rules = resolve(policy, task)
-    sample = checked(
-        rules.task, y, challenger, champion, clusters=clusters, weights=weights, slices=slices, policy=policy
-    )
+    given: dict[str, Any] = {"clusters": clusters, "weights": weights, "policy": policy}
+    sample = checked(rules.task, y, challenger, champion, slices=slices, **given)
+    lately = None if anchor is None else checked(rules.task, y, challenger, anchor, slices=None, **given)
     if (finite := _finite("challenger", sample.challenger, Found.REJECTED)).outcome is not Found.PASSED:
         return concluded([finite, *more])
     if sample.champion is None:
@@ -76,7 +78,7 @@ def judge(
         return _without_champion(sample, policy, rules, theirs, more)
     if np.array_equal(sample.challenger, sample.champion):
         return same(f"both models answer all {sample.n:,} rows alike")
-    return _compared(sample, policy, rules, comparison, more)
+    return _compared(sample, lately or sample, policy, rules, comparison, more)
 
 
 def same(why: str) -> Verdict:
@@ -85,7 +87,10 @@ def same(why: str) -> Verdict:
     return Verdict(Outcome.PASSED, message, (Check("same", Found.PASSED, message),), release_needed=False)
 
 
-def _compared(sample: Sample, policy: Policy, rules: Rules, comparison: int, more: Sequence[Check]) -> Verdict:
+def _compared(
+    sample: Sample, lately: Sample, policy: Policy, rules: Rules, comparison: int, more: Sequence[Check]
+) -> Verdict:
+    """Judge against the champion and, where `lately` is another sample, against the anchor."""
     risk = Risk(stats.alpha_spending(comparison, policy.alpha), policy.power)
     enough = list(_enough(sample, policy))
     evidence = all(check.outcome is Found.PASSED for check in enough)
@@ -96,6 +101,7 @@ def _compared(sample: Sample, policy: Policy, rules: Rules, comparison: int, mor
             *(check for check in enough if check.outcome is not Found.PASSED),
             *problems,
             *(_without_evidence(check, evidence=evidence) for check in _contests(sample, found, policy, rules, risk)),
+            *(_without_evidence(check, evidence=evidence) for check in _lately(sample, lately, policy, rules, risk)),
             *_slice_checks(by_slice, policy),
             *_alone(sample, policy, rules, found, evidence=evidence),
             *(check for check in enough if check.outcome is Found.PASSED),
@@ -106,6 +112,7 @@ def _compared(sample: Sample, policy: Policy, rules: Rules, comparison: int, mor
         alpha=risk.alpha,
         metrics=found,
         disagreement=sample.disagreement,
+        beats_anchor=evidence and since.beaten(lately, rules, risk),
     )
 
 
@@ -193,6 +200,11 @@ def _contests(
         else:
             check = contest.not_worse(rule, measured, risk)
         yield replace(check, extra={**check.extra, "disagreement": sample.disagreement})
+
+
+def _lately(sample: Sample, lately: Sample, policy: Policy, rules: Rules, risk: Risk) -> Iterator[Check]:
+    if lately is not sample and _can_be_measured(lately):
+        yield from since.held(lately, policy, rules, risk)
 
 
 def _without_evidence(check: Check, *, evidence: bool) -> Check:

@@ -28,7 +28,9 @@ _COLORS = {
     Found.WARNED: "#8a5a00",
     Found.SKIPPED: SOFT,
 }
+_GREY = "#5b6875"  # of letters; lines may be lighter
 _MOST = 40
+_NAME = 30
 _FAR = 15.0
 _TICKS = (-100, -30, -10, -4, -1, 0, 1, 4, 10, 30, 100)
 
@@ -44,8 +46,9 @@ def draw(found: Result, folder: Path) -> list[Picture]:
     """Draw a result, fresh or remembered, into `folder`."""
     made = {}
     if compared := _comparable(found.checks):
-        caption = "Gain in margins: right of its limit an interval passes, left of it it is rejected"
-        made["intervals"] = (_intervals(compared), caption)
+        caption = "Gains with their intervals: right of its limit one passes, left of it it is rejected"
+        caption += "; slices after Holm's correction, grey where too few rows can tell"
+        made["intervals"] = (_intervals(compared, found.message), caption)
     if drawn := {whose: bins for whose, bins in found.data.get("curves", {}).items() if bins}:
         made["calibration"] = (_calibration(drawn), "Predicted against observed, by tenths of the answers")
     limited = [check for check in found.checks if check.extra.get("kind") in {"floor", "skill"} and check.interval]
@@ -74,8 +77,9 @@ def _comparable(checks: Sequence[Check]) -> list[Check]:
     return drawn[:_MOST]
 
 
-def _intervals(checks: Sequence[Check]) -> Any:
-    figure, ax = axes(width=8.0, height=max(2.4, 0.27 * len(checks) + 1.0))
+def _intervals(checks: Sequence[Check], message: str) -> Any:
+    """Each in its margins, one below the other; the question that decided in bold."""
+    figure, ax = axes(height=max(2.4, 0.26 * len(checks) + 1.0))
     ax.axvline(0, color=SOFT, linewidth=1)
     for place, check in enumerate(reversed(checks)):
         unit = float(check.extra["margin"])
@@ -85,18 +89,29 @@ def _intervals(checks: Sequence[Check]) -> Any:
         ax.plot(float(check.observed or 0) / unit, place, "o", color=color, markersize=5)
         limit = float(check.limit or 0) / unit
         ax.plot([limit, limit], [place - 0.38, place + 0.38], color=INK, linewidth=1.6)
-    ax.set_yticks(range(len(checks)), [check.name[:44] for check in reversed(checks)], fontsize=8)
+    ax.set_yticks(range(len(checks)), [_short(check.name) for check in reversed(checks)], fontsize=9.5)
+    for label, check in zip(ax.get_yticklabels(), reversed(checks), strict=True):
+        decided = message.startswith(f"{check.name}: ")
+        color = _GREY if check.outcome is Found.SKIPPED else _COLORS[check.outcome]
+        label.set(color=INK if decided else color, fontweight="bold" if decided else "normal")
+    ax.set_ylim(-0.7, len(checks) - 0.3)
     if max(np.abs(ax.get_xlim())) > _FAR:  # one slice far out must not squeeze all others
         ax.set_xscale("symlog", linthresh=4, linscale=1.6)
         ax.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
         ax.minorticks_off()
-    ax.set_xlabel("gain in margins; black ticks are the limits")
+    ax.set_xlabel("← worse        gain in margins, limits in black        better →", fontsize=9.5)
     return figure
+
+
+def _short(name: str) -> str:
+    """Name a question in the room there is: `slice carrier=AA` is `carrier=AA`."""
+    plain = name.removeprefix("slice ")
+    return plain if len(plain) <= _NAME else f"{plain[: _NAME - 1]}…"
 
 
 def _limits(checks: Sequence[Check]) -> Any:
     """Each in its own unit, so each in a row of its own, from limit (black) to interval; right is good."""
-    figure, ax = axes(width=8.0, height=max(1.8, 0.4 * len(checks) + 0.9))
+    figure, ax = axes(height=max(1.8, 0.62 * len(checks) + 0.8))
     for place, check in enumerate(reversed(checks)):
         limit, ends, at = float(check.limit or 0), check.interval or (0.0, 0.0), float(check.observed or 0)
         error = check.extra["kind"] == "floor" and stats.lookup(check.extra["metric"]).direction < 0
@@ -105,9 +120,11 @@ def _limits(checks: Sequence[Check]) -> Any:
         ax.plot([(end - limit) / unit for end in ends], [place, place], color=color, linewidth=2.4)
         ax.plot((at - limit) / unit, place, "o", color=color, markersize=5)
     ax.axvline(0, color=INK, linewidth=1.6)
-    names = [f"{check.name}: {cell(check.observed)}, limit {cell(check.limit)}" for check in reversed(checks)]
-    ax.set_yticks(range(len(checks)), names, fontsize=8)
+    names = [f"{check.name}\n{cell(check.observed)}, limit {cell(check.limit)}" for check in reversed(checks)]
+    ax.set_yticks(range(len(checks)), names, fontsize=9.5)
     ax.set_xticks([])
+    ax.set_ylim(-0.6, len(checks) - 0.4)
+    ax.set_xlabel("← past the limit        limit in black        within →", fontsize=9.5)
     return figure
 
 

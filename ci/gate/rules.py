@@ -93,7 +93,7 @@ def resolve(policy: Policy, task: Task | str) -> Rules:
     primary = policy.primary or COMPARED[task][0]
     names = dict.fromkeys([primary, *COMPARED[task], *policy.metrics])
     metrics = {name: _rule(name, policy.metrics.get(name, MetricRule()), task) for name in names}
-    for problem in _impossible(policy, task, metrics[primary]):
+    for problem in (*_classes_named(policy, task), *_impossible(policy, task, metrics[primary])):
         raise BadInput(f"gate.{problem}")
     sliced = policy.slices.metric or primary
     return Rules(task, primary, metrics, metrics.get(sliced) or _rule(sliced, MetricRule(), task))
@@ -135,6 +135,23 @@ def _impossible_rule(metric: Metric, given: MetricRule) -> str | None:
     return None
 
 
+def _classes_named(policy: Policy, task: Task) -> Iterator[str]:
+    """Several classes have no single answer to go up or down; other tasks have no classes to name."""
+    several, asked = task is Task.MULTICLASS, policy.behaviour
+    for place, rule in enumerate(asked.monotonicities):
+        where = f"behaviour.monotonicities.{place}"
+        if several and rule.of is None:
+            yield f"{where}: needs `of`, the class whose probability is to go {rule.direction}"
+        if not several and rule.of is not None:
+            yield f"{where}.of: {rule.of}: a {task} model has no classes to choose from"
+    for place, golden in enumerate(asked.golden):
+        where, named = f"behaviour.golden.{place}", golden.of or golden.first_choice
+        if several and golden.limited and golden.of is None:
+            yield f"{where}: needs `of`, the class whose probability at_least and at_most mean"
+        if not several and named is not None:
+            yield f"{where}: {named}: a {task} model has no classes to choose from"
+
+
 def _impossible(policy: Policy, task: Task, primary: Rule) -> Iterator[str]:
     least, most = _RANGES.get(primary.metric.name, _ERRORS)
     if policy.min_gain >= most - least:
@@ -145,7 +162,7 @@ def _impossible(policy: Policy, task: Task, primary: Rule) -> Iterator[str]:
         if item.tolerance >= 1:
             yield f"behaviour.invariances.{place}.tolerance: can never fail: no probability changes by more than 1"
     for place, golden in enumerate(policy.behaviour.golden):
-        if problem := _impossible_golden(golden):
+        if golden.limited and (problem := _impossible_golden(golden)):
             yield f"behaviour.golden.{place}: {problem}"
 
 

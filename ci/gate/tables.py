@@ -54,7 +54,7 @@ def _evidence(verdict: Verdict) -> Iterator[Table]:
     shown = [
         (check.name, check.extra["alpha"], check.extra["p_value"], check.extra["mde"], 2 * check.extra["margin"],
          check.extra["clusters"], check.n, check.extra["disagreement"], check.extra["method"])
-        for check in verdict.checks if check.extra.get("kind") in {"better", "not worse"}
+        for check in verdict.checks if check.extra.get("kind") in {"better", "not worse", "anchor"} and "mde" in check.extra
     ]  # fmt: skip
     columns = ("question", "alpha", "p", "sees from", "should see", "clusters", "rows", "disagreement", "how")
     note = "`sees from` is the smallest true gain that would be found four times in five; a question that the interval "
@@ -69,11 +69,23 @@ def _slices(verdict: Verdict) -> Iterator[Table]:
     if not verdict.slices:
         return
     shown = [
-        (f"{s.column} {s.value}", s.check.outcome, s.n, s.challenger, s.champion, s.gain,
+        (f"{s.column}={s.value}", s.check.outcome, s.n, s.challenger, s.champion, s.gain,
          *(s.check.interval or (None, None)), s.check.extra.get("p_holm"), s.damage, s.check.message)
         for s in verdict.slices
     ]  # fmt: skip
-    columns = ("slice", "", "rows", "challenger", "champion", "gain", "90 % from", "to", "Holm p", "damage", "in words")
+    columns = (
+        "slice",
+        "outcome",
+        "rows",
+        "challenger",
+        "champion",
+        "gain",
+        "90 % from",
+        "to",
+        "Holm p",
+        "damage",
+        "in words",
+    )
     note = "Sorted by damage: the loss times the slice's share of the rows, so that the damages of a column add up."
     yield Table("Slices", columns, shown, note)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.errors import Outcome
 from ci.gate import plots, tables
-from ci.gate.budget import Comparison, spent
+from ci.gate.budget import AnchorAt, Comparison, spent
 from ci.report import Check, Found, Result, Table, finite
 from ci.stats import alpha_spending
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ci.data.rows import Array
+    from ci.gate.anchor import Anchor
     from ci.gate.budget import Comparisons, Pair
+    from ci.gate.champion import Champion
     from ci.gate.heldout import HeldOut
     from ci.gate.verdict import Verdict
     from ci.model.bundles import Bundle
@@ -27,13 +29,19 @@ _SHOWN = ("message", "hint", "checks", "facts", "tables", "inputs", "data")
 
 @dataclass(frozen=True)
 class Duel:
-    """Who is judged, against whom, on what; `source` says how the champion was found."""
+    """Who is judged, against whom, on what; `found` says how the champion was found, `anchor` where it is another."""
 
     project: Project
     rows: HeldOut
     challenger: Bundle
     champion: Bundle | None
-    source: str
+    found: Champion
+    anchor: Anchor | None = None
+
+    @property
+    def source(self) -> str:
+        """How the champion was found, or why there is none, for people."""
+        return self.found.source
 
 
 def result(duel: Duel, verdict: Verdict, ours: Array | None = None, theirs: Array | None = None) -> Result:
@@ -46,6 +54,7 @@ def result(duel: Duel, verdict: Verdict, ours: Array | None = None, theirs: Arra
         "test_set": duel.rows.digest,
         "comparison": verdict.comparison,
         "alpha": verdict.alpha,
+        "anchor": _next_anchor(duel, verdict).digest,
         "promote": duel.project.params.gate.promote,
         "curves": curves,
     }
@@ -73,6 +82,8 @@ def comparison(duel: Duel, verdict: Verdict, found: Result, pair: Pair, now: str
         alpha=verdict.alpha,
         pair=pair,
         window=duel.rows.window,
+        anchor=_next_anchor(duel, verdict),
+        live=duel.found.live,
         judged=now,
         outcome=verdict.outcome.value,
         message=verdict.message,
@@ -115,6 +126,8 @@ def _facts(duel: Duel, verdict: Verdict) -> Mapping[str, Any]:
         "test rows": len(duel.rows.frame),
         "release needed": verdict.release_needed,
     }
+    if duel.anchor:
+        facts["anchor"] = f"{duel.anchor.bundle.digest[:12]} ({duel.anchor.source})"
     if duel.project.params.gate.reason:
         facts["because"] = duel.project.params.gate.reason
     if verdict.disagreement is not None:
@@ -122,6 +135,15 @@ def _facts(duel: Duel, verdict: Verdict) -> Mapping[str, Any]:
     if verdict.alpha is not None:
         facts["decided at alpha"] = f"{verdict.alpha:.3g}"
     return facts
+
+
+def _next_anchor(duel: Duel, verdict: Verdict) -> AnchorAt:
+    """Return what successors are held to once the challenger is released: itself if it beats the anchor."""
+    if duel.champion is None or verdict.beats_anchor or not verdict.release_needed:
+        return AnchorAt(digest=duel.challenger.digest)
+    if duel.anchor:
+        return AnchorAt(digest=duel.anchor.bundle.digest, at=duel.anchor.at)
+    return AnchorAt(digest=duel.champion.digest, at=duel.found.at)
 
 
 def _hint(verdict: Verdict) -> str:

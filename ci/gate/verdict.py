@@ -58,6 +58,7 @@ class Verdict:
 
     checks          every question with its answer; the first of the worst kind decided
     release_needed  False where challenger and champion are the same
+    beats_anchor    whether the challenger, once released, is the next anchor
     comparison      the how-manieth this is against its test set, with the share `alpha` of the error budget; None
                     where nothing was compared
     """
@@ -71,6 +72,7 @@ class Verdict:
     metrics: Mapping[str, Measured] = field(default_factory=dict)
     slices: Sequence[SliceFound] = ()
     disagreement: float | None = None
+    beats_anchor: bool = False
 
     @property
     def passed(self) -> bool:

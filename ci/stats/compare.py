@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ci.stats import inputs, ranking, rows, sums, tables
 from ci.stats.interval import Estimate
 from ci.stats.metrics import lookup
@@ -76,7 +78,8 @@ def difference(
 
 def _estimate(rule: Metric, sample: Sample, decision: rows.Decision, level: float, seed: int) -> Estimate:
     try:
-        value, se, method = _measure(rule, sample, decision, seed)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no finite estimate, and refused below
+            value, se, method = _measure(rule, sample, decision, seed)
         clusters = sample.n_clusters
         how = method if clusters is None else f"{method}, {clusters} clusters"
         return Estimate.of(value, se, n=sample.n_rows, clusters=clusters, level=level, method=how)

@@ -61,6 +61,7 @@ def test_a_revision_has_the_bundle_that_it_locked(built):
     assert Bundle(champion.folder).digest != Bundle(Path("artifacts/toy")).digest
     assert Bundle(FoundChampions(60).find("toy", "HEAD").folder).digest == Bundle(Path("artifacts/toy")).digest
     assert champion.source.startswith("old (")
+    assert FoundChampions(60).find("toy", champion.at).folder == champion.folder, "an anchor is found again by it"
     assert not list(champion.folder.parent.glob(".*")), "nothing half-fetched is left"
 
 

@@ -48,6 +48,8 @@ def test_a_clone_sees_what_another_agent_judged(clones, monkeypatch):
     assert [item.number for item in at(one, monkeypatch).of("toy", SET)] == [1, 2]
     assert at(one, monkeypatch).others("toy", "d" * 64)[0][1] == 2
     assert "origin" in store.place()
+    assert [item.pair for item in store.by("toy", pair(2).challenger)] == [pair(2)]
+    assert store.by("toy", pair(2).champion) == [], "as the challenger, not as anything"
 
 
 def test_a_number_that_was_taken_meanwhile_is_a_lost_race(clones, monkeypatch):

@@ -121,7 +121,22 @@ def test_explain_judges_nothing_and_tells_the_budget(checkout):
     done = gate(checkout, "--explain")
     assert done.returncode == 0
     assert "1 comparisons on this test set; 0.025 of the error budget 0.05 is left" in done.stderr
-    assert report(checkout)["data"]["next"] == pytest.approx(0.05 / 6)
+    told = json.loads((checkout / "reports/toy/gate_explain.json").read_text(encoding="utf-8"))
+    assert told["data"]["next"] == pytest.approx(0.05 / 6)
+    assert report(checkout)["data"]["release_needed"] is True, "the verdict is still there"
+
+
+def test_an_anchor_is_named_on_the_command_line(checkout):
+    done = gate(checkout, "--champion", "poor", "--anchor", "artifacts/toy")  # back to the anchor: nothing lost
+    assert done.returncode == 0, done.stderr
+    toy.bundle(checkout / "better", (1.5, 0.85))
+    between = toy.bundle(checkout / "between", (1.0, 0.8))
+    done = gate(checkout, "--challenger", str(between), "--champion", "poor", "--anchor", "better")
+    told = {check["name"]: check for check in report(checkout)["checks"]}
+    assert told["better auc"]["outcome"] == "passed"
+    assert told["anchor auc"]["limit"] < 0
+    assert "anchor" in report(checkout)["facts"]
+    assert gate(checkout, "--champion", "poor", "--anchor", "nowhere").returncode == 2
 
 
 def test_the_verdict_is_the_same_in_another_process(checkout):

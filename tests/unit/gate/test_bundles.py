@@ -51,13 +51,6 @@ def test_what_was_changed_after_sealing_is_refused(folder, harm, message):
         Bundle(folder)
 
 
-def test_a_sealed_file_that_is_no_model_is_refused(folder):
-    (folder / "model.onnx").write_bytes(b"<html>not found</html>")  # any HTTP body saved as the model (PEERS.md)
-    toy.seal(folder)
-    with pytest.raises(BadInput, match="not a readable ONNX model"):
-        Bundle(folder).score(toy.frame(5))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -251,7 +251,7 @@ def test_tables_tell_changed_decisions_and_where_they_disagree(world, good, poor
     damages = [row[-2] for row in tables["Slices"].rows]
     assert damages == sorted(damages, reverse=True)
     assert sum(damages) == pytest.approx(
-        -dict((r[0], r[5]) for r in tables["Slices"].rows)["field north"] * 0.5, abs=0.05
+        -dict((r[0], r[5]) for r in tables["Slices"].rows)["field=north"] * 0.5, abs=0.05
     )
 
 

@@ -162,3 +162,36 @@ def workplace(root, store):
 def champion(folder):
     """Name a folder as champion; None is no champion, as asked for."""
     return Champion(folder, "none" if folder is None else folder.name)
+
+
+def several(folder, weights, classes=("dry", "drizzle", "downpour"), *, declared=True):
+    """Seal a bundle of several classes: probabilities = softmax(x1, x2 · weights (2, n_classes))."""
+    folder.mkdir(parents=True)
+    matrix = np.asarray(weights, dtype=np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["numbers", "w"], ["m"]),
+        helper.make_node("Softmax", ["m"], ["probabilities"], axis=1),
+    ]
+    given = helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["N", 2])
+    told = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(classes)])
+    model = helper.make_model(
+        helper.make_graph(nodes, "several", [given], [told], [numpy_helper.from_array(matrix, "w")]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    inputs = [{"name": name, "type": "number", "nullable": False, "example": 0.0} for name in ("x1", "x2")]
+    output = {
+        "name": "probabilities",
+        "type": "number",
+        "description": "",
+        "classes": list(classes) if declared else None,
+    }
+    write_json(folder / "signature.json", {"schema_version": 1, "project": "toy", "task": "multiclass",
+                                           "description": "", "inputs": inputs, "output": output})  # fmt: skip
+    write_json(folder / "golden.json", {"schema_version": 1, "tolerance": 1e-5, "rows": [], "outputs": []})
+    write_json(folder / "evaluation.json", {"metrics": {}})
+    write_json(folder / "lineage.json", {"data": {"version": "f" * 64, "as_of": "2024-04-01", "rows": 1}, "split": {}})
+    (folder / "MODEL_CARD.md").write_text("# toy: How will it rain on the fair?\n", encoding="utf-8")
+    seal(folder)
+    return folder

@@ -29,7 +29,7 @@ def coverage(metric, n_clusters, runs, *, use_clusters=True, seed=0):
     return held / runs
 
 
-@pytest.mark.parametrize("metric", ["brier", "auc"])
+@pytest.mark.parametrize("metric", ["brier", "auc", pytest.param("f1", marks=pytest.mark.slow)])
 def test_ignoring_clusters_is_overconfident(metric):
     assert coverage(metric, 25, 150) > 0.89
     assert coverage(metric, 25, 150, use_clusters=False) < 0.8
@@ -43,18 +43,32 @@ def test_clustered_intervals_hold_their_level(metric, n_clusters):
     assert 0.925 <= coverage(metric, n_clusters, 1500, seed=1) <= 0.975
 
 
+def regression_coverage(metric, runs, *, use_clusters, n_clusters=15, apart=0.3, seed=2):
+    """Count how often the 95 % interval of two models with days of their own holds zero."""
+    rng, held = np.random.default_rng(seed), 0
+    for _ in range(runs):
+        clusters = np.repeat(np.arange(n_clusters), rng.poisson(20, n_clusters) + 1)
+        mood = rng.normal(size=(2, n_clusters))[:, clusters]
+        y = rng.normal(size=len(clusters))
+        ours, theirs = (y + (1 + apart * m) * rng.normal(size=len(y)) for m in mood)
+        got = difference(metric, y, ours, theirs, clusters=clusters if use_clusters else None)
+        held += got.low <= 0 <= got.high
+    return held / runs
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", ["rmse", "r2", "mae"])
 def test_clustered_regression_intervals_hold_their_level(metric):
-    rng, held, runs = np.random.default_rng(2), 0, 1500
-    for _ in range(runs):
-        clusters = np.repeat(np.arange(15), rng.poisson(20, 15) + 1)
-        mood = rng.normal(size=(2, 15))[:, clusters]
-        y = rng.normal(size=len(clusters))
-        ours, theirs = (y + (1 + 0.3 * m) * rng.normal(size=len(y)) for m in mood)
-        got = difference(metric, y, ours, theirs, clusters=clusters)
-        held += got.low <= 0 <= got.high
-    assert 0.925 <= held / runs <= 0.975
+    assert 0.925 <= regression_coverage(metric, 1500, use_clusters=True) <= 0.975
+
+
+@pytest.mark.parametrize("metric", ["rmse", "r2", "mae"])
+def test_ignoring_clusters_is_overconfident_in_a_regression_too(metric):
+    known, ignored = (
+        regression_coverage(metric, 100, use_clusters=use, n_clusters=30, apart=0.4) for use in (True, False)
+    )
+    assert known > 0.89
+    assert ignored < 0.85
 
 
 @pytest.mark.slow
