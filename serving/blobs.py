@@ -102,7 +102,9 @@ class Http:
         self._base, self._repository, self._timeout_s = base, repository, timeout_s
         self._login = f"Basic {b64encode(login.encode()).decode()}" if login else ""
         self._sent = ""  # the header that the registry took last
-        self._tls = ssl.create_default_context(cafile=ca or None) if base.startswith("https") else None
+        self._tls = ssl.create_default_context() if base.startswith("https") else None
+        if self._tls and ca:
+            self._tls.load_verify_locations(ca)
 
     def resolve(self, reference: str) -> str | None:
         """Return the digest behind a tag or digest; None if there is none."""

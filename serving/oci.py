@@ -7,12 +7,15 @@ signed for it. The bundle stays in memory: a server needs no folder that it can 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
-import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 from urllib.parse import unquote
+
+import msgspec
 
 from serving import trust
 from serving.blobs import Http, Layout
@@ -36,7 +39,39 @@ _HTTP = re.compile(
     rf"oci(?P<plain>\+http)?://(?P<host>[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?)/{_NAME}", re.ASCII
 )
 _LAYOUT = re.compile(rf"oci-layout://(?P<folder>/[^\x00]*?):{_NAME}", re.ASCII)
+T = TypeVar("T")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+Digest = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class Layer(msgspec.Struct):
+    """One file of an artifact."""
+
+    digest: Digest
+    size: Annotated[int, msgspec.Meta(ge=0, le=LIMIT)]
+    annotations: dict[str, str] | None = None
+
+
+class Artifact(msgspec.Struct):
+    """A manifest."""
+
+    layers: list[Layer]
+    artifactType: str = ""  # noqa: N815 # the standard's name
+
+
+class Index(msgspec.Struct):
+    """What refers to a manifest, as a tag lists it."""
+
+    manifests: list[Any]
+
+
+class Referrer(msgspec.Struct):
+    """One entry of such a list."""
+
+    digest: Digest
+    artifactType: str = ""  # noqa: N815
 
 
 class Store(Protocol):
@@ -91,7 +126,7 @@ class Registered:
         digest = self._digest()
         layers = self._layers(self._cache.get(digest, lambda: self._store.manifest(digest)))
         claim = None if self._unsigned and not self._keys else self._claim(digest)
-        files = {name: self._blob(item["digest"], item["size"]) for name, item in layers.items()}
+        files = {name: self._blob(item.digest, item.size) for name, item in layers.items()}
         sealed = hashlib.sha256(files.get("manifest.json", b"")).hexdigest()
         if claim and claim.bundle != sealed:
             raise BundleError("signature", f"{self._what}: holds bundle {sealed[:12]}, signed for {claim.bundle[:12]}")
@@ -100,7 +135,7 @@ class Registered:
     def fingerprint(self) -> Fingerprint:
         """Tell what is there now: its digest, and what refers to it, since a signature may come later."""
         digest = self._digest()
-        return (digest, *sorted(str(item.get("digest")) for item in self._referrers(digest)))
+        return (digest, *sorted(item.digest for item in self._referrers(digest)))
 
     def _digest(self) -> str:
         if _DIGEST.fullmatch(self._reference):
@@ -122,53 +157,49 @@ class Registered:
 
     def _envelopes(self, digest: str) -> Iterator[bytes]:
         """Yield what was signed about a manifest."""
-        for item in self._referrers(digest)[:_MOST_REFERRERS]:
-            named = str(item.get("digest"))
-            if item.get("artifactType") != trust.PAYLOAD or not _DIGEST.fullmatch(named):
-                continue
-            referrer = self._parsed(self._cache.get(named, lambda named=named: self._store.manifest(named)))  # type: ignore[misc]
-            for layer in referrer["layers"][:1]:
-                yield self._blob(str(layer.get("digest")), _EVIDENCE_LIMIT)
+        for item in self._referrers(digest):
+            if item.artifactType == trust.PAYLOAD:
+                raw = self._cache.get(item.digest, functools.partial(self._store.manifest, item.digest))
+                for layer in self._parsed(raw, Artifact).layers[:1]:
+                    yield self._blob(layer.digest, min(layer.size, _EVIDENCE_LIMIT))
 
-    def _referrers(self, digest: str) -> list[dict[str, Any]]:
+    def _referrers(self, digest: str) -> list[Referrer]:
+        """List what refers to a manifest; an entry that makes no sense is none."""
         found = self._store.referrers(digest)
         if found is None:
             listed = self._store.resolve(digest.replace(":", "-"))
-            found = self._parsed(self._store.manifest(listed), "manifests")["manifests"] if listed else []
-        return [item for item in found if isinstance(item, dict)]
+            found = self._parsed(self._store.manifest(listed), Index).manifests if listed else []
+        return list(_sensible(found[:_MOST_REFERRERS]))
 
-    def _layers(self, raw: bytes) -> dict[str, dict[str, Any]]:
+    def _layers(self, raw: bytes) -> dict[str, Layer]:
         """Read which files the artifact has."""
-        document = self._parsed(raw)
-        if document.get("artifactType") != BUNDLE:
-            raise BundleError(
-                "format", f"{self._what}: is {str(document.get('artifactType'))[:80]}, not a model bundle"
-            )
-        layers: dict[str, dict[str, Any]] = {}
-        for item in document["layers"]:
-            name, size = (item.get("annotations") or {}).get(TITLE), item.get("size")
-            if not isinstance(name, str) or Path(name).name != name or name in layers:
-                raise BundleError("format", f"{self._what}: {str(name)[:80]!r} is not the name of one plain file")
-            if not isinstance(size, int) or not _DIGEST.fullmatch(str(item.get("digest"))):
-                raise BundleError("format", f"{self._what}: {name}: without size or digest")
+        artifact = self._parsed(raw, Artifact)
+        if artifact.artifactType != BUNDLE:
+            raise BundleError("format", f"{self._what}: is {artifact.artifactType[:80]!r}, not a model bundle")
+        layers: dict[str, Layer] = {}
+        for item in artifact.layers:
+            name = (item.annotations or {}).get(TITLE, "")
+            if Path(name).name != name or name.startswith(".") or not name or name in layers:
+                raise BundleError("format", f"{self._what}: {name[:80]!r} is not the name of one plain file")
             layers[name] = item
-        if len(layers) > _MOST_FILES or sum(item["size"] for item in layers.values()) > LIMIT:
+        if len(layers) > _MOST_FILES or sum(item.size for item in layers.values()) > LIMIT:
             raise BundleError("format", f"{self._what}: more than {_MOST_FILES} files or {LIMIT:,} bytes")
         return layers
 
-    def _parsed(self, raw: bytes, part: str = "layers") -> dict[str, Any]:
+    def _parsed(self, raw: bytes, kind: type[T]) -> T:
         try:
-            document: dict[str, Any] = json.loads(raw)
-            if all(isinstance(item, dict) for item in document[part]):
-                return document
-        except (ValueError, LookupError, TypeError, RecursionError):
-            pass
-        raise BundleError("format", f"{self._what}: not a manifest")
+            return msgspec.json.decode(raw, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise BundleError("format", f"{self._what}: not a manifest: {error}") from error
 
     def _blob(self, digest: str, limit: int) -> bytes:
-        if not _DIGEST.fullmatch(digest):
-            raise BundleError("format", f"{self._what}: names {digest[:80]!r}, which is no sha256 digest")
         return self._cache.get(digest, lambda: self._store.blob(digest, limit))
+
+
+def _sensible(items: list[Any]) -> Iterator[Referrer]:
+    for item in items:
+        with contextlib.suppress(msgspec.ValidationError):
+            yield msgspec.convert(item, Referrer)
 
 
 _GRAMMAR = ("oci://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST]", "oci-layout:///FOLDER:REPOSITORY[:TAG|@DIGEST]")
