@@ -127,6 +127,7 @@ class MemoryRunning:
     drift: list = field(default_factory=list)
     moves: list = field(default_factory=list)
     during: object = None
+    resumes: bool = False
 
     def actual(self):
         """Look at what runs."""
@@ -144,7 +145,7 @@ class MemoryRunning:
         return self._move(record, who, "roll back")
 
     def _move(self, record, who, what):
-        if self.held_by:
+        if self.held_by and not self.resumes:
             raise Unavailable(f"production: {self.held_by} holds a rollout")
         former = self.live
         self.moves.append((what, record.version, who))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ci.adapters.ledger import GitLedger
     from ci.ledger.history import History
     from ci.params_environments import Environment
-    from ci.rollout.interface import Running
+    from ci.rollout.interface import Running, Verifier
     from ci.shared import Shared
 
 AT_NIGHT_S = 5.0  # a rollback does not wait for a remote that is gone
@@ -54,7 +54,7 @@ def floor(project: str, environment: str, shared: Shared, *, timeout_s: float = 
     return Floor(
         shared.environments,
         _running(project, target, shared),
-        _machinery().verifier(project, target, shared),
+        _verifier(project, target, shared),
         records(project, target, shared, timeout_s=timeout_s),
         RegistrySignatures(shared),
     )
@@ -128,6 +128,13 @@ def _environment(name: str, shared: Shared) -> Environment:
 def _running(project: str, environment: Environment, shared: Shared) -> Running:
     running: Running = _machinery().running(project, environment, shared)
     return running
+
+
+def _verifier(project: str, environment: Environment, shared: Shared) -> Verifier:
+    """Return who looks at a candidate: statistics where they are there, else a check of its health."""
+    made = getattr(_machinery(), "verifier", None)
+    verifier: Verifier = made(project, environment, shared) if made else _machinery().health()
+    return verifier
 
 
 def _machinery() -> Any:

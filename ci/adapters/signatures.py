@@ -11,6 +11,7 @@ from ci.packaging import evidence
 from ci.packaging.signing import Refused
 
 if TYPE_CHECKING:
+    from ci.packaging.provenance import Statement
     from ci.releases.record import Release
     from ci.shared import Shared
 
@@ -29,7 +30,18 @@ class RegistrySignatures:
         opened = registry.found(self.shared.registry)
         try:
             for packaged in release.packagings.values():
-                evidence.verify(opened, packaged.repository, packaged.digest, keys)
+                held = evidence.verify(opened, packaged.repository, packaged.digest, keys)
+                if not any(_about(release, statement) for statement in held):
+                    return f"what is signed of {packaged.digest[:19]}… is about another release"
         except Refused as error:
             return str(error)
         return None
+
+
+def _about(release: Release, statement: Statement) -> bool:
+    said = statement.parameters
+    return (said.get("project"), said.get("version"), said.get("bundle")) == (
+        release.project,
+        release.version,
+        release.bundle,
+    )

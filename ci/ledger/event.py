@@ -26,6 +26,7 @@ def _is_moment(text: str) -> str:
     return text
 
 
+_LATE_S = 60
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 Moment = Annotated[str, AfterValidator(_is_moment)]
 
@@ -141,8 +142,10 @@ class Event(Draft):
 
     @property
     def when(self) -> str:
-        """The moment from which on it is true."""
-        return min(self.at, self.happened or self.at)
+        """The moment from which on it is true: when it was written, or happened, if that was more than a minute before."""
+        if self.happened and (moment_of(self.at) - moment_of(self.happened)).total_seconds() > _LATE_S:
+            return self.happened
+        return self.at
 
     def signed_part(self) -> dict[str, object]:
         """Return what the signature is about: all but itself."""

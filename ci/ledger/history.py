@@ -71,8 +71,20 @@ class History:
         return next(reversed(self.assigned(environment)), None)
 
     def at(self, moment: datetime) -> History:
-        """Return what was known at a moment (inclusive): whatever is asked of it, the answer was true then."""
-        known = [e for e in self.events if moment_of(e.when) <= moment]
+        """
+        Return what was known at a moment (inclusive): whatever is asked of it, the answer was true then.
+
+        What the ledger heard of late counts from when it happened, but never from before what it came after in its
+        environment: a clock that was wrong puts nothing into another order.
+        """
+        known: list[Event] = []
+        latest: dict[str | None, str] = {}
+        for event in self.events:
+            when = max(event.when, latest.get(event.environment, "")) if event.environment else event.when
+            if event.kind is Kind.ASSIGNED:
+                latest[event.environment] = when
+            if moment_of(when) <= moment:
+                known.append(event)
         return History(self.project, known, self.doubts, self.notes)
 
     def bad(self, version: str) -> Event | None:

@@ -7,14 +7,15 @@ kept is dropped. What is left over is settled by whoever comes next: by looking 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ci.errors import Outcome, StepError
+from ci.files import sha256_of
 from ci.ledger.event import Draft, Event, Kind, spelled
 from ci.ledger.interface import Quicker
 from ci.promotion.interface import Waiting
-from ci.report import Check, Found
+from ci.report import Check, Found, finite, worst
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,18 +70,26 @@ class Records:
 
     def _in_turn(self, ended: Waiting, seen: History | None) -> Check:
         """Tell the ledger of older events first: the last one in the ledger is what is live."""
-        for older in self._older(ended.key):
+        for older in self._older(ended):
             seen = None
             check = self._told(older, None, f"it waits in {self.queue.place}")
             if check.outcome is Found.WARNED:
                 return check
         return self._told(ended, seen, f"it waits in {self.queue.place}")
 
-    def _older(self, key: str) -> list[Waiting]:
+    def _older(self, newer: Waiting) -> list[Waiting]:
+        """List what must be told before; intents whose runner vanished ended when this movement took their place."""
         try:
-            return [item for item in self.queue.waiting() if item.ended and item.key < key]
+            older = [item for item in self.queue.waiting() if item.key < newer.key]
+            for item in older:
+                if not item.ended and item.draft.version == newer.draft.version:
+                    self.queue.drop(item.key)  # it was this movement that went on with it
         except StepError:  # a spoilt file stops no rollback; steps.reconcile names it
             return []
+        return [
+            item if item.ended else _aborted(item) for item in older
+            if item.ended or item.draft.version != newer.draft.version
+        ]  # fmt: skip
 
     def _told(self, ended: Waiting, seen: History | None, otherwise: str) -> Check:
         try:
@@ -122,12 +131,12 @@ class Records:
 
 def how_it_ended(draft: Draft, moved: Moved, now: datetime) -> Draft | None:
     """Turn an intent into what the ledger remembers; None for a rollout that is held and has not ended."""
-    evidence = {name: digest for name, digest in moved.evidence.items() if digest}
+    evidence = evidence_of(moved)
     seen = {"evidence": evidence, "former": moved.former, "happened": spelled(now)}
     if moved.outcome is Outcome.INCONCLUSIVE:
         return None
     if moved.outcome is Outcome.PASSED:
-        return draft.model_copy(update={**seen, "verified": bool(evidence)})
+        return draft.model_copy(update={**seen, "verified": bool(evidence) and worst(moved.checks) is Outcome.PASSED})
     told = "".join(sign if sign.isprintable() else " " for sign in f"{moved.outcome}: {moved.message}")
     return draft.model_copy(update={**seen, "kind": Kind.ABORTED, "how": told[:500]})
 
@@ -138,5 +147,18 @@ def _settled(waiting: Waiting, actual: Actual) -> Waiting | None:
     if actual.live == waiting.draft.version:
         draft = waiting.draft.model_copy(update={"how": f"{waiting.draft.how}, settled"})
     else:
-        draft = waiting.draft.model_copy(update={"kind": Kind.ABORTED, "how": "its runner vanished; settled"})
+        return _aborted(waiting)
     return Waiting(waiting.key, draft, ended=True)
+
+
+def _aborted(waiting: Waiting) -> Waiting:
+    draft = waiting.draft.model_copy(update={"kind": Kind.ABORTED, "how": "its runner vanished; settled"})
+    return Waiting(waiting.key, draft, ended=True)
+
+
+def evidence_of(moved: Moved) -> dict[str, str]:
+    """Return what says that it was well: digests of stored files, else of the checks as the step's report has them."""
+    given = {name: digest for name, digest in moved.evidence.items() if digest}
+    if given or not moved.checks:
+        return given
+    return {"checks": sha256_of(finite([asdict(check) for check in moved.checks]))}

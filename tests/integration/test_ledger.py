@@ -149,8 +149,8 @@ def test_gto_agrees_about_what_is_live_and_about_the_history(world):
     assert shown["stage"] == {name: f"v{history.live(name).version}" for name in ("staging", "production")}
     told = world.gto("history", "flights", "--ascending", "--json")
     ours = [e for e in history.events if e.kind in {Kind.REGISTERED, Kind.ASSIGNED}]
-    assert [(row["version"], row["stage"]) for row in told] == [(f"v{e.version}", e.environment or "-") for e in ours]
-    assert [row["commit"] for row in told] == [e.commit[:7] for e in ours]
+    assert [(row["version"], row["stage"]) for row in told] == [(f"v{e.version}", e.environment) for e in ours]
+    assert [row["commit"] for row in told] == [e.commit for e in ours]
     assert [row["timestamp"][:19].replace(" ", "T") + "Z" for row in told] == [e.at for e in ours]
 
 
@@ -281,13 +281,16 @@ def set_by_gto(world, tmp_path):
     mallory = clone(tmp_path, "mallory")
     mallory.git("config", "user.name", "mallory")
     mallory.git("config", "user.email", "m@e")
-    subprocess.run([GTO, "assign", "flights", "--version", "v1.1.0", "--stage", "production", "--push"], cwd=mallory.path, env=mallory.environment(), check=True, capture_output=True)  # fmt: skip
+    subprocess.run([GTO, "assign", "flights", "--version", "v1.1.0", "--stage", "production", "--force", "--push"], cwd=mallory.path, env=mallory.environment(), check=True, capture_output=True)  # fmt: skip
     return "its message is no event: not written by the ledger", "its message is no event"
 
 
 def drop_the_head(world, tmp_path):
     remote(world, tmp_path, "update-ref", "-d", "refs/slipway/ledger/flights")
-    return "refs/slipway/ledger/flights was deleted from origin", "refs/slipway/ledger/flights was deleted from origin"
+    return (
+        "the head is missing: nothing proves that flights@v1.1.0=bad#9 is the last event",
+        "refs/slipway/ledger/flights was deleted from origin",
+    )
 
 
 @pytest.mark.parametrize(

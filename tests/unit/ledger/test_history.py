@@ -162,3 +162,13 @@ def test_a_clock_that_jumps_back_makes_no_history_run_backwards():
     history = ledger.history("flights").trusted()
     assert history.live("production").version == "1.1.0"
     assert "s behind the ledger's last event" in history.ahead_of(ledger.clock.now)
+
+
+def test_a_clock_that_is_a_day_behind_does_not_put_a_move_before_the_one_that_it_followed():
+    ledger = book([("live", "1.0.0", "production")])
+    first = ledger.history("flights").live("production")
+    ledger.live("1.1.0", "production", happened="2026-11-23T10:00:00Z")
+    history = ledger.history("flights")
+    assert history.at(START - timedelta(hours=2)).live("production") is None
+    assert history.at(moment_of(first.at) - timedelta(seconds=1)).live("production") is None
+    assert history.at(moment_of(first.at)).live("production").version == "1.1.0"

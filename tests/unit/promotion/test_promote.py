@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from ci.errors import BadInput, Outcome, Unavailable
-from ci.ledger.event import Kind
+from ci.ledger.event import Kind, drafted
 from ci.ledger.interface import By
 from ci.params_environments import Approvals, Environment, Window
 from ci.promotion.checks import Wish
 from ci.promotion.promote import Floor, promote
-from ci.promotion.records import Records
-from ci.report import Found
+from ci.promotion.records import Records, evidence_of, how_it_ended
+from ci.report import Check, Found
+from ci.rollout.interface import Moved
 from tests.releases import SEEN, MemoryLedger, MemoryQueue, MemoryRunning, MemorySignatures, release
 
 WISH = Wish("1.1.0", "production", "ann", "better")
@@ -335,3 +336,33 @@ def test_a_clock_that_is_behind_is_told():
     result = scene.promote()
     assert result.outcome is Outcome.PASSED
     assert any(check.name == "clock" and check.outcome is Found.WARNED for check in result.checks)
+
+
+@pytest.mark.parametrize(("first", "told"), [("1.1.0", [Kind.ASSIGNED]), ("1.2.0", [Kind.ABORTED, Kind.ASSIGNED])])
+def test_a_movement_that_took_the_place_of_a_vanished_one_is_told_once(first, told):
+    scene = Scene()
+    scene.ledger.register(release("1.2.0", champion="1.0.0"), By("ann"))
+    before = len(scene.history.events)
+    records = Records(scene.ledger, scene.queue, scene.ledger.clock)
+    record = scene.history.release(first)
+    records.begin(drafted(record, kind=Kind.ASSIGNED, environment="production", actor="ann", how="promoted"))
+    scene.running.held_by = "ann since 10:00 (its runner vanished)"
+    scene.running.during = lambda: setattr(scene.running, "held_by", None)
+    scene.running.resumes = True
+    assert scene.promote().outcome is Outcome.PASSED
+    assert [event.kind for event in scene.history.events[before:]] == told
+    assert not scene.queue.kept
+
+
+def test_checks_without_stored_files_are_evidence_by_their_digest():
+    seen = Check("health", Found.PASSED, "answers")
+    passed = Moved(Outcome.PASSED, "", "1.1.0", "1.0.0", checks=[seen])
+    (digest,) = evidence_of(passed).values()
+    assert len(digest) == 64
+    assert evidence_of(Moved(Outcome.PASSED, "", "1.1.0", "1.0.0")) == {}
+    draft = drafted(release("1.1.0"), kind=Kind.ASSIGNED, environment="production", actor="ann")
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    assert how_it_ended(draft, passed, now).verified
+    assert not how_it_ended(draft, Moved(Outcome.PASSED, "live already", "1.1.0", None), now).verified
+    doubtful = replace(seen, outcome=Found.INCONCLUSIVE)
+    assert not how_it_ended(draft, replace(passed, checks=[doubtful]), now).verified
