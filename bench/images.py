@@ -16,15 +16,19 @@ import json
 import statistics
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ci.adapters.engine import Docker
 from ci.adapters.wheels import fill
 from ci.model.bundle import digest
 from ci.packaging import image, tars, wheelhouse
-from ci.packaging.engine import Found
 from ci.params_packaging import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.packaging.engine import Found
 
 PLAIN_APP = """
 import joblib, pandas
@@ -57,7 +61,9 @@ def timed(work: Callable[[], Found]) -> tuple[float, Found]:
 def to_ready(engine: Docker, found: Found, path: str) -> float:
     """Seconds from `docker run` to the first 200."""
     began = time.perf_counter()
-    container = engine._client.containers.run(found.id, detach=True, ports={"8080/tcp": ("127.0.0.1", None)})
+    container = engine._client.containers.run(  # noqa: SLF001  # with a port, which no test of ours needs
+        found.id, detach=True, ports={"8080/tcp": ("127.0.0.1", None)}
+    )
     try:
         container.reload()
         port = container.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
@@ -101,7 +107,8 @@ def main() -> None:
     wheels, _ = wheelhouse.find(wanted, Path(params.wheelhouse), target)
     maker = image.Maker(engine, params)
     base = engine.image(maker.base())
-    assert base
+    if base is None:
+        raise SystemExit("the base image is gone")
     engine.remove(f"slipway/runtime:{maker.runtime_digest(base.id, wheels)[:24]}")
     cold, runtime = timed(lambda: maker.runtime(wheels))
     rebuilds, ready = [], []

@@ -22,7 +22,7 @@ from ci.errors import BadInput, Unavailable
 from ci.packaging import archive
 from ci.packaging.inside import ASK, python
 from ci.packaging.oci import parts
-from ci.packaging.smoke import HEALTHY
+from ci.packaging.smoke import HEALTHY, reason
 from ci.packaging.ways import host, uri
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ print(json.dumps(model.predict(json.load(open(sys.argv[2]))).tolist()))
 def askers(shared: Shared) -> dict[str, Asker]:
     """Return who asks which packaging."""
     store = registry.found(shared.registry)
-    return {"service": AskImage(shared, store), "embedded": AskWheel(store), "data": AskServer(shared)}
+    return {"service": AskImage(shared, store), "embedded": AskWheel(store), "data": AskServer(shared, store)}
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,15 @@ class AskServer:
     """Starts a server that takes the bundle from the registry, by its signature."""
 
     shared: Shared
+    registry: Registry
 
     def ask(self, release: Release, packaged: Packaged, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Start, ask, and end the server."""
         place = self.shared.registry
+        if self.registry.resolve(packaged.repository, packaged.digest) is None:
+            raise BadInput(
+                f"{release.name}: {self.registry.place} has no {packaged.repository}@{packaged.digest[:19]}…"
+            )
         trusted = ",".join(str(path) for path in keys.trusted_files(self.shared.signing))
         options = ["--model", uri(place, packaged), "--port", "0", "--trusted-keys", trusted]
         options += ["--registry-ca", place.ca] if place.ca else []
@@ -131,7 +136,7 @@ def _wait(container: Container, release: Release) -> None:
     began = time.monotonic()
     while container.execute(HEALTHY)[0] != 0:
         if not container.running() or time.monotonic() - began > _WAIT_S:
-            raise BadInput(f"{release.name}: the container is not ready: {_last(container.logs())}")
+            raise BadInput(f"{release.name}: the container is not ready: {reason(container.logs())}")
         time.sleep(0.05)
 
 
@@ -164,7 +169,7 @@ def _until_ready(server: subprocess.Popen[str], port: int, release: Release) -> 
         time.sleep(0.05)
     if server.poll() is None:
         raise BadInput(f"{release.name}: the server is not ready after {_WAIT_S:g} s")
-    raise BadInput(f"{release.name}: the server ended: {_last(server.stdout.read() if server.stdout else '')}")
+    raise BadInput(f"{release.name}: the server ended: {reason(server.stdout.read() if server.stdout else '')}")
 
 
 def _predictions(port: int, rows: Sequence[Mapping[str, Any]], release: Release) -> list[Any]:

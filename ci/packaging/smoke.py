@@ -104,7 +104,7 @@ def _ready(container: engine.Container) -> Check:
     began = time.monotonic()
     while time.monotonic() - began < _START_S:
         if not container.running():
-            return Check("start", Found.REJECTED, f"the container ended at once: {_reason(container.logs())}")
+            return Check("start", Found.REJECTED, f"the container ended at once: {reason(container.logs())}")
         if container.execute(HEALTHY)[0] == 0:
             seconds = time.monotonic() - began
             return Check("start", Found.PASSED, "ready read-only, without a network, as a random user",
@@ -113,7 +113,7 @@ def _ready(container: engine.Container) -> Check:
     return Check("start", Found.REJECTED, f"not ready within {_START_S:g} s: {container.logs()[-300:]}")
 
 
-def _reason(logs: str) -> str:
+def reason(logs: str) -> str:
     """Find the line that says why: the last one at level error, or the last one."""
     lines = logs.strip().splitlines() or ["it said nothing"]
     errors = [line for line in lines if '"level": "error"' in line or "Error" in line]
