@@ -41,7 +41,7 @@ def unit_tests_stay_inside(request: pytest.FixtureRequest, monkeypatch: pytest.M
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
-    Keep the tests of one file outside tests/unit on one worker: they share what takes long to build.
+    Keep the tests of one file on one worker where they share what takes long to build: not in unit and simulation.
 
     This is what `xdist_group` is for, but the marks of pytest-xdist 3.8 are lost on the node ids of pytest 9.2.
     """
@@ -49,6 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByStory(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if "/unit/" in nodeid else nodeid.split("::", 1)[0]
+            apart = "/unit/" in nodeid or "/simulation/" in nodeid
+            return nodeid if apart else nodeid.split("::", 1)[0]
 
     return ByStory(config, log)
