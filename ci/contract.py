@@ -152,6 +152,11 @@ class Contract(Model):
         """Return the columns of the signature, in the order of the contract."""
         return {name: column for name, column in self.columns.items() if column.role is Role.FEATURE}
 
+    @property
+    def texts(self) -> list[str]:
+        """Return the columns of strings, whatever their role: what a CSV must not read as numbers."""
+        return [name for name, column in self.columns.items() if column.type is Type.STRING]
+
     def of_type(self, *types: Type) -> list[str]:
         """Return the features of the given types, in order."""
         return [name for name, column in self.features.items() if column.type in types]

@@ -23,7 +23,6 @@ from ci.contract import Contract, load_contract
 from ci.errors import BadInput
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
-from ci.shared import shared
 from ci.sources import Source
 
 if TYPE_CHECKING:
@@ -139,4 +138,6 @@ def find(name: str) -> Project:
 
 def names() -> list[str]:
     """Return the projects that params.yaml lists."""
+    from ci.shared import shared  # what it describes of releases is not needed by most steps
+
     return list(shared().projects)

@@ -87,6 +87,16 @@ class Log:
         """Close the last stage."""
         self._close()
 
+    def add(self, later: Log) -> None:
+        """Take over what a later run did: of a stage in both, what was more than a look at it."""
+        done = {stage.name: stage for stage in self.stages if stage.did is not Did.UNCHANGED}
+        again = {stage.name for stage in later.stages}
+        kept = [stage for stage in self.stages if stage.name in done or stage.name not in again]
+        news = [stage for stage in later.stages if stage.did is not Did.UNCHANGED or stage.name not in done]
+        replaced = {stage.name for stage in news}
+        self.stages = [stage for stage in kept if stage.name not in replaced] + news
+        self.errors += later.errors
+
     @property
     def failed(self) -> str | None:
         """The stage that failed, such as `gate@flights`."""
@@ -113,8 +123,10 @@ class Log:
 class Dvc(Protocol):
     """What is needed of DVC."""
 
-    def repro(self, targets: Sequence[str], *, pull: bool, force: bool, on_line: Callable[[str], None]) -> Log:
-        """Reproduce the targets and what they depend on."""
+    def repro(
+        self, targets: Sequence[str], *, pull: bool, force: bool, on_line: Callable[[str], None], alone: bool = False
+    ) -> Log:
+        """Reproduce the targets and what they depend on, or the targets `alone`."""
 
     def changed(self, targets: Sequence[str]) -> list[str]:
         """List the stages, upstream of the targets and themselves, whose inputs or outputs changed."""
@@ -145,9 +157,11 @@ ONLY = {"data": "prepare", "all": "bundle"}
 REPORTS = Path("reports")
 
 
-def reproduce(dvc: Dvc, wanted: Wanted, say: Callable[[str], None]) -> Result:
+def reproduce(dvc: Dvc, wanted: Wanted, say: Callable[[str], None], stale: Callable[[str], bool]) -> Result:
     """
     Run what changed, push what was made, and say what happened.
+
+    `stale` says of a project whether its local sources changed, which DVC does not see (ADR 13).
 
     Raises:
         BadInput: a project is unknown.
@@ -158,11 +172,34 @@ def reproduce(dvc: Dvc, wanted: Wanted, say: Callable[[str], None]) -> Result:
     if wanted.locked:
         return told(Log(time.monotonic), {}, pushed=None, unpushed=dvc.unpushed(chosen), dry=True)
     if wanted.dry_run:
-        return told(_forecast(dvc.changed(chosen), projects, ONLY[wanted.only]), {}, pushed=None, unpushed=[], dry=True)
-    log = dvc.repro(chosen, pull=wanted.pull, force=wanted.force, on_line=_shown(say))
+        changed = [*dvc.changed(chosen), *(f"ingest@{name}" for name in projects if stale(name))]
+        return told(_forecast(changed, projects, ONLY[wanted.only]), {}, pushed=None, unpushed=[], dry=True)
+    log = _run(dvc, wanted, projects, _shown(say), stale)
     reports = {stage.name: _report(stage.name) for stage in log.stages if stage.did in {Did.RAN, Did.FAILED}}
     pushed = dvc.push(chosen) if wanted.push and not log.errors else None
     return told(log, reports, pushed=pushed, unpushed=[], dry=False)
+
+
+def _run(
+    dvc: Dvc, wanted: Wanted, projects: Sequence[str], show: Callable[[str], None], stale: Callable[[str], bool]
+) -> Log:
+    """Read changed sources first; look again behind a run that took its data from the cache or the remote."""
+    chosen, log = [f"{ONLY[wanted.only]}@{name}" for name in projects], Log(time.monotonic)
+    first = [name for name in projects if stale(name)]
+    _read_again(dvc, first, show, log)
+    if not log.errors:
+        log.add(dvc.repro(chosen, pull=wanted.pull, force=wanted.force, on_line=show))
+    late = [] if log.errors else [name for name in projects if name not in first and stale(name)]
+    _read_again(dvc, late, show, log)
+    if late and not log.errors:
+        log.add(dvc.repro(chosen, pull=wanted.pull, force=False, on_line=show))
+    return log
+
+
+def _read_again(dvc: Dvc, projects: Sequence[str], show: Callable[[str], None], log: Log) -> None:
+    if projects:
+        show(f"sources changed: {', '.join(projects)}")
+        log.add(dvc.repro([f"ingest@{name}" for name in projects], pull=False, force=True, on_line=show, alone=True))
 
 
 def _forecast(changed: Sequence[str], projects: Sequence[str], last: str) -> Log:

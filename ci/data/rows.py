@@ -85,13 +85,24 @@ def cast(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
         return series
 
 
+def _digits(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Read digits with a zero in front, such as 07, as numbers: they are text only because they might be codes."""
+    if type_of(series) != Type.STRING:
+        return series
+    known = series.dropna().astype("str")
+    zero_led = known.str.fullmatch("-?0[0-9]+").any() and known.str.fullmatch("-?[0-9]{1,18}").all()
+    return series.astype("str").astype("Int64") if zero_led else series
+
+
 def _number(series: pd.Series[Any]) -> pd.Series[Any]:
+    series = _digits(series)
     if type_of(series) not in {Type.NUMBER, Type.INTEGER, Type.BOOLEAN} and not series.isna().all():
         raise TypeError
     return series.astype("float64")
 
 
 def _integer(series: pd.Series[Any]) -> pd.Series[Any]:
+    series = _digits(series)
     if type_of(series) not in {Type.NUMBER, Type.INTEGER} and not series.isna().all():
         raise TypeError
     whole = series.astype("Int64")  # unlike int64, refuses to cut 1.5 down to 1

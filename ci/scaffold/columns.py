@@ -70,15 +70,14 @@ def guess(sheet: Sheet, name: str) -> Guess | None:
     if series.isna().all():
         column = Column(type=Type.STRING, role=Role.META, nullable=True)
         return Guess(name, column, "empty: it tells nothing", "no value")
-    found = _typed(sheet, name, series)
-    if name in sheet.zero_led:
-        lost = "values such as 0123 lose their leading zeros when the CSV is read"
-        found = replace(found, warning=f"{found.warning}; {lost}".lstrip("; "))
-    return found
+    return _typed(sheet, name, series)
 
 
 def _typed(sheet: Sheet, name: str, series: pd.Series[Any]) -> Guess:
     kind, nullable = sheet.kinds.get(name, "text"), bool(series.isna().any())
+    if kind == "text" and _zero_led(series):
+        codes = _text(name, series, nullable=nullable)
+        return replace(codes, why=f"{codes.why}; codes, for some begin with a zero")
     if found := moments(name, series, kind):
         return _moment(name, found)
     if kind == "text" and (fix := numbers(series)):
@@ -91,6 +90,12 @@ def _typed(sheet: Sheet, name: str, series: pd.Series[Any]) -> Guess:
     if kind in {"integer", "number"}:
         return _number(name, series, nullable=nullable, whole=kind == "integer")
     return _text(name, series, nullable=nullable)
+
+
+def _zero_led(series: pd.Series[Any]) -> bool:
+    """Say whether these are codes such as 02134: digits alone, and a zero in front that a number would lose."""
+    known = series.dropna().astype(str)
+    return bool(known.str.fullmatch("[0-9]+").all() and known.str.fullmatch("0[0-9]+").any())
 
 
 def _moment(name: str, found: Moments) -> Guess:

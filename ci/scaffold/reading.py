@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import glob
-import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ci.errors import BadInput
 from ci.files import said_plainly
@@ -31,12 +29,11 @@ _PACKED = {".gz", ".zip", ".bz2"}
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A CSV as delivered: rows, the type of each column, how to read it again, and what its text would have said."""
+    """A CSV as delivered: rows, the type of each column, and how to read it again."""
 
     frame: pd.DataFrame
     kinds: dict[str, str]
     table: FileTable
-    zero_led: frozenset[str]
 
     @property
     def names(self) -> list[str]:
@@ -74,7 +71,7 @@ def read(wish: Wish, where: str, open_table: Callable[[AnyTable], TableReader]) 
         )
     if frame.empty:
         raise BadInput(f"{where}: a header, but no rows")
-    return Sheet(frame, kinds, table, _zero_led(head, separator))
+    return Sheet(frame, kinds, table)
 
 
 def _beside(path: Path) -> list[str]:
@@ -95,20 +92,6 @@ def _head(path: Path, encoding: str) -> str:
 def _separator(head: str) -> str:
     first = head.split("\n", 1)[0]
     return max(_SEPARATORS, key=first.count)  # the comma, if it is none
-
-
-def _zero_led(head: str, separator: str) -> frozenset[str]:
-    """Name the columns with codes such as 02134, which a CSV reader takes for numbers."""
-    lines = csv.DictReader(head.splitlines()[:-1], delimiter=separator)
-    try:
-        found = {name for row in itertools.islice(lines, 5000) for name, value in row.items() if _is_zero_led(value)}
-    except csv.Error:
-        return frozenset()
-    return frozenset(found)
-
-
-def _is_zero_led(value: Any) -> bool:
-    return isinstance(value, str) and len(value) > 1 and value[0] == "0" and value.isdecimal()
 
 
 def _explained(error: BadInput, wish: Wish, where: str) -> BadInput:

@@ -248,3 +248,25 @@ def test_dvc_user_gets_what_a_dvc_user_expects(clone: Checkout) -> None:
     assert "max_iter" in clone.command("dvc", "params", "diff").stdout
     assert "auc" in clone.command("dvc", "metrics", "diff").stdout
     shutil.rmtree(clone.path / "plots")
+
+
+def test_a_changed_local_file_is_read_again(clone: Checkout) -> None:
+    """Given a clone with results, when rows are added to its CSV, then all that depends on them runs; and only once."""
+    params, source = clone.path / "projects/shop/params.yaml", clone.path.parent / "visits.csv"
+    original = next(line.split('"')[1] for line in params.read_text().splitlines() if "path:" in line)
+    shutil.copyfile(original, source)
+    clone.edit("projects/shop/params.yaml", original, str(source))
+    assert clone.run("steps.repro").returncode == 0
+    with source.open("a", encoding="utf-8") as file:
+        file.writelines(f"{5000 + n},{20 + n},{n}.5,York,2024-03-30,{n % 2 == 0}\n" for n in range(30))
+    assert clone.run("steps.repro", "--dry-run").returncode == 0
+    assert did(clone)["ingest"].startswith("would run")
+    done = clone.run("steps.repro")
+    assert done.returncode == 0, done.stderr
+    assert did(clone) == dict.fromkeys(STAGES, "ran")
+    assert json.loads((clone.path / "reports/shop/ingest.json").read_text())["facts"]["rows"] == 1230
+    assert clone.run("steps.repro").returncode == 0
+    assert did(clone) == dict.fromkeys(STAGES, "skipped, nothing changed")
+    source.unlink()  # whoever has the results needs no source
+    assert clone.run("steps.repro").returncode == 0
+    assert did(clone) == dict.fromkeys(STAGES, "skipped, nothing changed")

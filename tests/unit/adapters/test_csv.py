@@ -139,3 +139,41 @@ def test_an_encoding_that_does_not_exist(path: Path) -> None:
 def test_a_directory_or_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.csv: no such file or directory"):
         read(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("place", [0, 999])
+def test_a_whole_number_that_begins_with_a_zero_makes_codes_of_its_column(
+    path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr(csv, "_BLOCK", 1000)
+    values = ["98101"] * 1000
+    values[place] = "00123"
+    path.write_text("zip,n\n" + "".join(f"{value},0\n" for value in values))
+    table = read(path)
+    assert [str(kind) for kind in table.schema.types] == ["string", "int64"]
+    assert column(table, "zip") == values
+    assert set(column(table, "n")) == {0}
+
+
+def test_columns_that_the_contract_calls_texts_are_not_read_as_numbers(path: Path) -> None:
+    path.write_text("zip,n\n98101,1\n,2\n")
+    target = path.with_name("out.parquet")
+    csv.to_parquet(path, target, separator=",", encoding="utf-8", texts=["zip", "not there"])
+    assert column(pq.read_table(target), "zip") == ["98101", None]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.csv.zip"])
+@pytest.mark.parametrize("last", ["", '3,"x'])
+def test_a_quote_that_is_never_closed_is_named_by_its_line(tmp_path: Path, name: str, last: str) -> None:
+    content = ('a,b\n1,"two\nlines"\n2,"x\n' + "3,y\n" * 1000 + last).encode()
+    content = content if not last else content.replace(b'2,"x\n', b"2,x\n")
+    packed = {"a.csv": bytes, "a.csv.gz": gzip.compress, "a.csv.zip": zipped}[name](content)
+    (tmp_path / name).write_bytes(packed)
+    line = 1004 + 1 if last else 4
+    with pytest.raises(BadInput, match=rf"{name}: a quote in line {line:,} is never closed"):
+        read(tmp_path / name)
+
+
+def test_a_lone_quote_inside_a_plain_value_is_a_quote(path: Path) -> None:
+    path.write_text('a,b\n5" pipe,1\nx,2\n')
+    assert column(read(path), "a") == ['5" pipe', "x"]

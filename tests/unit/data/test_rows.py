@@ -99,3 +99,8 @@ def test_labels_are_what_metrics_take() -> None:
     assert list(rows.labels(pd.Series(["red", "blue"]), several)) == [1, 0]
     price = shop.contract(task="regression", columns={"back": {"type": "number"}})
     assert list(rows.labels(pd.Series([1, 2.5]), price)) == [1.0, 2.5]
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("integer", [7, 12]), ("number", [7.0, 12.0]), ("string", ["07", "12"])])
+def test_digits_with_a_zero_in_front_are_what_the_contract_says(kind: str, wanted: list[Any]) -> None:
+    assert list(cast(["07", "12"], kind)) == wanted

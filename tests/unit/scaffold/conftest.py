@@ -26,14 +26,14 @@ TODAY = dt.date(2025, 7, 1)
 SHARED = "# shared\nprojects:   # built by dvc.yaml\n  - flights\n\nremote:\n  jobs: 4   # parallel\n"
 
 
-def sheet(zero_led: frozenset[str] = frozenset(), **columns: Any) -> Sheet:
+def sheet(**columns: Any) -> Sheet:
     """A sheet as the CSV reader would deliver these columns."""
     frame, kinds = pd.DataFrame(columns), {}
     for name, values in columns.items():
         kind = pd.api.types.infer_dtype(pd.Series(values, dtype=object).dropna())
         kinds[name] = {"integer": "integer", "floating": "number", "boolean": "boolean"}.get(kind, "text")
     table = FileTable(kind="file", path="rows.csv", format="csv")
-    return Sheet(frame, kinds, table, zero_led)
+    return Sheet(frame, kinds, table)
 
 
 @dataclass

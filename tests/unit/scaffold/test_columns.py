@@ -61,11 +61,14 @@ def test_unique_numbers_are_no_ids_unless_they_are_called_so() -> None:
     assert guessed(list(DRAW.permutation(100_000)[:N]), "population").column.role is Role.FEATURE
 
 
-def test_codes_are_texts_and_lost_zeros_are_told() -> None:
-    found = guess(sheet(zip_code=[1234, 2134] * 50, zero_led=frozenset({"zip_code"})), "zip_code")
+def test_codes_are_texts_by_their_name_or_by_a_zero_in_front() -> None:
+    found = guess(sheet(zip_code=[1234, 2134] * 50), "zip_code")
     assert found.column.type is Type.STRING
     assert found.column.categories == ["1234", "2134"]
-    assert "leading zeros" in found.warning
+    found = guess(sheet(shop=["0123", "2134"] * 50), "shop")
+    assert found.column.type is Type.STRING
+    assert found.column.categories == ["0123", "2134"]
+    assert "begin with a zero" in found.why
 
 
 def test_ids_that_repeat_keep_rows_together() -> None:
