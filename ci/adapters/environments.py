@@ -110,9 +110,7 @@ class HttpProber:
 
 def _blank(project: str, environment: Environment) -> State:
     door = environment.ports.get(project) or free_port(())
-    return State(
-        project=project, environment=environment.name, door=door, admin=free_port({("127.0.0.1", door)})
-    )
+    return State(project=project, environment=environment.name, door=door, admin=free_port({("127.0.0.1", door)}))
 
 
 def _registry_bundles(shared: Shared) -> Bundles:

@@ -60,12 +60,11 @@ class FolderState:
 
     def held_by(self) -> str | None:
         """Try the lock."""
-        with suppress(FileNotFoundError):
-            with (self._folder / "rollout.lock").open("rb") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return self._told()
+        with suppress(FileNotFoundError), (self._folder / "rollout.lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return self._told()
         return None
 
     def silent_s(self) -> float | None:

@@ -132,7 +132,9 @@ class Environments:
             state = self._read()
             if state.rollout is None:
                 self._converge(state)
-                return Moved(Outcome.PASSED, f"no rollout to abort; live is {state.live or 'nothing'}", state.live, None)
+                return Moved(
+                    Outcome.PASSED, f"no rollout to abort; live is {state.live or 'nothing'}", state.live, None
+                )
             gone = state.rollout.candidate
             return self._back(state, f"aborted by {who}", gone)
 
@@ -145,7 +147,9 @@ class Environments:
             rollout = state.rollout
             if rollout and (rollout.held is None or rollout.returning):
                 if not self._expired(rollout):
-                    return Moved(Outcome.PASSED, f"{rollout.candidate}: its runner may still come back", state.live, None)
+                    return Moved(
+                        Outcome.PASSED, f"{rollout.candidate}: its runner may still come back", state.live, None
+                    )
                 return self._back(state, "its runner vanished", rollout.candidate)
             state = self._cooled(state)
             self._converge(state)
@@ -314,7 +318,11 @@ class Environments:
 
     def _rests(self, state: State, verdict: Verdict) -> Moved:
         rollout = self._rollout(state)
-        why = verdict.message if verdict.answer is not Answer.NOT_WORSE else f"{rollout.strategy.kind} runs until told to end"
+        why = (
+            verdict.message
+            if verdict.answer is not Answer.NOT_WORSE
+            else f"{rollout.strategy.kind} runs until told to end"
+        )
         self._write(state.but(rollout=rollout.model_copy(update={"held": why or verdict.answer.value})))
         weight = state.weights.get(rollout.candidate, 0)
         message = f"{state.project}@v{rollout.candidate} stays at {weight:g} %: {why}"
@@ -345,7 +353,9 @@ class Environments:
         try:
             state = self._undone(state, why)
         except StepError as error:
-            return Moved(Outcome.NOT_RESTORED, f"{state.project}@v{gone}: {why}; and back: {error}", state.live, None, *extra)
+            return Moved(
+                Outcome.NOT_RESTORED, f"{state.project}@v{gone}: {why}; and back: {error}", state.live, None, *extra
+            )
         there = f"{state.live} is live again" if state.live else "nothing is live, as before"
         return Moved(Outcome.ROLLED_BACK, f"{state.project}@v{gone}: {why}; {there}", state.live, gone, *extra)
 
@@ -384,7 +394,9 @@ class Environments:
                 continue
             left = -seconds_since(fleet.warm_until)
             if left <= 0 or left > self._environment.keep_warm_s + 60:  # the clock was set back
-                state = self._write(state.with_fleet(sized(fleet, 0, lambda same: same)).noting("reconcile", f"{version} is cold"))
+                state = self._write(
+                    state.with_fleet(sized(fleet, 0, lambda same: same)).noting("reconcile", f"{version} is cold")
+                )
         return state
 
     def _expired(self, rollout: Rollout) -> bool:

@@ -7,8 +7,7 @@ Versions are digests of the content. Envoy tells which version it runs, so "is i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -17,6 +16,9 @@ from ci.params import Model, ProjectName
 from ci.releases.record import Version
 from ci.rollout.state import Address, Instance, Port
 from ci.templating import render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}-v\d+-\d+-\d+$")]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]

@@ -65,15 +65,14 @@ class Units:
         while left := set(names) & set(self.alive()):
             self.look_after()
             if time.monotonic() > deadline:
-                raise Unavailable(f"{sorted(left)[0]}: does not end", hint=f"look at {self.folder}/logs")
+                raise Unavailable(f"{min(left)}: does not end", hint=f"look at {self.folder}/logs")
             time.sleep(0.05)
 
     def tail(self, name: str, lines: int = 5) -> str:
         """Return the last lines of a log."""
-        with suppress(OSError):
-            with (self.folder / "logs" / f"{name}.log").open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - 4000))
-                return "\n".join(log.read().decode("utf-8", "replace").splitlines()[-lines:])
+        with suppress(OSError), (self.folder / "logs" / f"{name}.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4000))
+            return "\n".join(log.read().decode("utf-8", "replace").splitlines()[-lines:])
         return ""
 
     def look_after(self) -> None:
@@ -94,10 +93,9 @@ class Units:
             )
 
     def _looked_after(self) -> bool:
-        with suppress(FileNotFoundError):
-            with (self.folder / "supervisor.lock").open("rb") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return True
+        with suppress(FileNotFoundError), (self.folder / "supervisor.lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
         return False
