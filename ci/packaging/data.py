@@ -76,9 +76,10 @@ def _layers(raw: bytes, what: str, limit: int) -> dict[str, Mapping[str, Any]]:
     if found.size > limit:
         raise BadInput(f"{what}: {found.size:,} bytes, more than the {limit:,} allowed")
     layers = found.document.get("layers", [])
-    titles = [str((item.get("annotations") or {}).get(TITLE, "")) for item in layers]
+    notes = [item.get("annotations") for item in layers]
+    titles = [str(note.get(TITLE, "")) if isinstance(note, dict) else "" for note in notes]
     for title in titles:
-        if Path(title).name != title or title.startswith(".") or titles.count(title) > 1:
+        if not title or Path(title).name != title or title.startswith(".") or titles.count(title) > 1:
             raise BadInput(f"{what}: {title!r} is not the name of one plain file")
     if SEAL not in titles or len(titles) > _MOST_FILES:
         raise BadInput(f"{what}: {len(titles)} files, {SEAL} {'among' if SEAL in titles else 'not among'} them")

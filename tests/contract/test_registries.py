@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ci.adapters.registry import LayoutRegistry, found
+from ci.adapters.registry import LayoutRegistry, address, found
 from ci.errors import BadInput, Unavailable
 from ci.packaging.interface import EMPTY, INDEX, MANIFEST
-from ci.packaging.oci import EMPTY_BLOB, artifact, descriptor, digest_of, fallback, spell
+from ci.packaging.oci import DOCKER_MANIFEST, EMPTY_BLOB, artifact, descriptor, digest_of, fallback, spell
 from ci.params_packaging import Registry as Settings
 from tests.integration import registry as registries
 
@@ -189,6 +189,39 @@ def test_all_who_refer_at_once_are_listed(registry, repository):
 def test_place_names_it_without_a_password(registry):
     assert registries.PASSWORD not in registry.place
     assert registries.PASSWORD not in repr(registry.__dict__)
+
+
+def test_images_of_docker_are_kept_and_promoted_as_they_are(registry, repository):
+    config, layer = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}', b"layer"
+    for blob in (config, layer):
+        registry.push_blob(repository, blob)
+    kind = "application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    document = {"schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": descriptor(kind[0], config)}
+    raw = json.dumps(document | {"layers": [descriptor(kind[1], layer)]}, indent=3).encode()
+    digest = registry.push_manifest(repository, raw, DOCKER_MANIFEST, ["1.0.0"])
+    registry.copy(repository, f"{repository}-live", digest, ["1.0.0"])
+    found = registry.pull_manifest(f"{repository}-live", "1.0.0")
+    assert (found.raw, found.media_type, found.digest) == (raw, DOCKER_MANIFEST, digest)
+    evidence = push(registry, repository, b"evidence", subject=subject_of(registry, repository, digest))
+    assert list(registry.referrers(repository, digest)) == [(evidence, TYPE)]
+
+
+@pytest.mark.parametrize("reference", ["live", digest_of(b"x")])
+def test_servers_understand_the_addresses_that_they_are_told(tmp_path, reference):
+    from serving.loader import source
+    from serving.settings import Settings as Serving
+
+    sign = "@" if reference.startswith("sha256:") else ":"
+    for settings, wanted in [
+        (Settings(layout=str(tmp_path / "a b")), f"oci-layout://{tmp_path}/a%20b:slipway/x{sign}{reference}"),
+        (Settings(url="http://127.0.0.1:5000"), f"oci+http://127.0.0.1:5000/slipway/x{sign}{reference}"),
+        (Settings(url="https://registry.example.org"), f"oci://registry.example.org/slipway/x{sign}{reference}"),
+    ]:
+        told = address(settings, "slipway/x", reference)
+        assert told == wanted
+        opened = source(Serving(model=told, allow_unsigned=True))
+        assert opened._reference == reference
+        assert opened._store.place.endswith("/slipway/x")
 
 
 def test_a_layout_is_what_other_tools_read(tmp_path):

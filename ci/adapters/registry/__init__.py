@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ci.adapters.registry.http import HttpRegistry
 from ci.adapters.registry.layout import LayoutRegistry
 from ci.errors import BadInput
+from ci.packaging.oci import checked, is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from ci.packaging.interface import Registry
     from ci.params_packaging import Registry as Settings
 
-__all__ = ["HttpRegistry", "LayoutRegistry", "found"]
+__all__ = ["HttpRegistry", "LayoutRegistry", "address", "found"]
 
 
 def found(settings: Settings, environ: Mapping[str, str] = os.environ) -> Registry:
@@ -38,6 +40,16 @@ def found(settings: Settings, environ: Mapping[str, str] = os.environ) -> Regist
     if settings.username_env and settings.password_env:
         login = (_secret(settings.username_env, environ), _secret(settings.password_env, environ))
     return HttpRegistry(settings.url, login=login, ca=settings.ca, timeout_s=settings.timeout_s)
+
+
+def address(settings: Settings, repository: str, reference: str) -> str:
+    """Return what a server is told as `--model`, to find a tag or digest in this registry (docs/how-to/swap-a-model.md)."""
+    checked(repository, reference)
+    named = f"{repository}{'@' if is_digest(reference) else ':'}{reference}"
+    if settings.url is None:
+        return f"oci-layout://{quote(str(Path(settings.layout).resolve()))}:{named}"
+    scheme, _, host = settings.url.partition("://")
+    return f"oci{'+http' if scheme == 'http' else ''}://{host}/{named}"
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str:
