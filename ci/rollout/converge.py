@@ -76,7 +76,8 @@ class Converger:
         leaving = {item.id for fleet in state.fleets.values() for item in fleet.leaving}
         wanted = {item.id for fleet in state.fleets.values() for item in fleet.instances}
         strays = set(self._target.running()) - wanted
-        kept = {v: f.model_copy(update={"leaving": []}) for v, f in state.fleets.items() if f.instances}
+        needed = {state.live, state.rollout.baseline if state.rollout else None}  # to go back to, even if scaled down
+        kept = {v: f.model_copy(update={"leaving": []}) for v, f in state.fleets.items() if f.instances or v in needed}
         after = state.but(fleets=kept)
         if leaving or len(kept) < len(state.fleets):
             self._router.clusters(clusters(after, leaving=False))
@@ -106,7 +107,7 @@ def routes(state: State) -> Routes:
     mirror = None
     if state.mirror and state.rollout:
         mirror = Share(cluster=names[state.rollout.candidate], hundredths=round(state.mirror * 100))
-    found = shares(state.weights, names)
+    found = shares({v: w for v, w in state.weights.items() if w > 0 or v in names}, names)
     return Routes(project=state.project, shares=found, direct=names, mirror=mirror, sticky=state.sticky)
 
 

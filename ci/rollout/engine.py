@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 POLL_S = 0.1
 STOP_WAIT_S = 90.0
+RETURN_SHARES = (25.0, 50.0, 75.0)
+RETURN_PAUSE_S = 0.5
 
 
 class AskedToStop(Exception):  # noqa: N818  # reads as the event that it is
@@ -365,13 +367,25 @@ class Environments:
         marked = rollout.model_copy(update={"returning": why})
         state = state.but(rollout=marked)
         if rollout.baseline and (fleet := state.fleets.get(rollout.baseline)):
+            small = len(fleet.instances) < self._environment.instances
             state = self._write(state.with_fleet(sized(fleet, self._environment.instances, self._placer(state))))
             self._ready(state, fleet.release)
+            state = self._warmed(state, rollout) if small else state
         weights = {rollout.baseline: 100.0} if rollout.baseline else {}
         for version in [v for v in state.fleets if v == rollout.candidate]:
             state = state.with_fleet(sized(state.fleets[version], 0, lambda same: same))
         state = state.but(weights=weights, mirror=0.0, sticky=None, rollout=None)
         return self._converge(self._write(state.noting(rollout.who, f"{rollout.candidate} undone: {why}")))
+
+    def _warmed(self, state: State, rollout: Rollout) -> State:
+        """Return traffic by and by to servers that were started a moment ago."""
+        baseline = str(rollout.baseline)
+        for share in RETURN_SHARES:
+            if share > state.weights.get(baseline, 0):
+                state = self._write(state.but(weights={baseline: share, rollout.candidate: 100 - share}))
+                state = self._converge(state)
+                time.sleep(RETURN_PAUSE_S)
+        return state
 
     def _ready(self, state: State, release: Release) -> None:
         """Have a release's servers up and known to Envoy as healthy, while traffic stays where it is."""

@@ -97,7 +97,7 @@ class ProcessTarget:
         """Return the end of its log."""
         return self._units.tail(instance)
 
-    def forget(self, keep: Collection[str]) -> None:
+    def forget(self, keep: Collection[str]) -> None:  # noqa: ARG002 # the shelf is shared
         """Leave bundles alone: other environments share the shelf; drop logs of servers that are gone."""
         known = self._units.names()
         logs = sorted((self._units.folder / "logs").glob("*-v*.log"), key=lambda path: path.stat().st_mtime)
