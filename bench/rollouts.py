@@ -22,11 +22,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ci.adapters import environments  # noqa: E402
-from ci.adapters.targets.units import Units  # noqa: E402
-from ci.adapters.wanted import _unsigned as unsigned  # noqa: E402
-from ci.params_environments import CanaryStep, Environment, Strategy  # noqa: E402
-from ci.shared import Shared  # noqa: E402
+from typing import Self
+
+from ci.adapters import environments
+from ci.adapters.targets.units import Units
+from ci.adapters.wanted import _unsigned as unsigned
+from ci.params_environments import CanaryStep, Environment, Strategy
+from ci.shared import Shared
 
 BUNDLE = ROOT / "artifacts/flights"
 
@@ -43,7 +45,7 @@ class Load:
     versions: dict[str, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         self._done, self._lock = threading.Event(), threading.Lock()
         self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(self.callers)]
         for thread in self._threads:
@@ -91,19 +93,19 @@ class Place:
         self.running = self.open()
         self.row = json.dumps(json.loads((BUNDLE / "golden.json").read_text())["rows"][0]).encode()
 
-    def open(self):
+    def open(self):  # noqa: D102
         bundles = environments.FolderBundles(BUNDLE)
         return environments.running("flights", self.environment, Shared(projects=["flights"]), bundles=bundles)
 
     @property
-    def units(self) -> Units:
+    def units(self) -> Units:  # noqa: D102
         return Units(self.folder / "flights/bench/processes")
 
-    def deploy(self, release, strategy=None):
+    def deploy(self, release, strategy=None):  # noqa: D102
         how = strategy or self.environment.strategy
         return self.running.roll_out(release, how, environments.health(), "bench")
 
-    def load(self) -> Load:
+    def load(self) -> Load:  # noqa: D102
         return Load(str(self.running.actual().door), self.row)
 
 
