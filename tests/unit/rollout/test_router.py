@@ -1,0 +1,73 @@
+"""From weights to Envoy's resources; from strategies to stages."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ci.params_environments import Strategy
+from ci.rollout.router import Cluster, Routes, Share, routes, shares, version_of
+from ci.rollout.state import Instance
+from ci.rollout.strategies import stages
+
+NAMES = {"1.0.0": "flights-v1-0-0", "1.1.0": "flights-v1-1-0", "1.2.0": "flights-v1-2-0"}
+
+
+@given(st.dictionaries(st.sampled_from(sorted(NAMES)), st.floats(0, 100), min_size=1))
+def test_shares_add_up_whatever_the_weights(weights: dict[str, float]) -> None:
+    found = shares(weights, NAMES)
+    assert sum(share.hundredths for share in found) == (10_000 if any(weights.values()) else 0)
+
+
+def wish(**more: object) -> Routes:
+    return Routes(project="flights", shares=shares({"1.0.0": 75, "1.1.0": 25}, NAMES), **more)  # type: ignore[arg-type]
+
+
+def test_only_scoring_is_tried_again() -> None:
+    found = json.loads(routes(wish()))["resources"][0]["virtual_hosts"][0]["routes"]
+    (tried,) = [item for item in found if "retry_policy" in item.get("route", {})]
+    assert tried["match"]["headers"] == [{"name": ":method", "string_match": {"exact": "POST"}}]
+    assert "predict" in tried["match"]["safe_regex"]["regex"]
+
+
+def test_a_release_is_reached_by_its_exact_name() -> None:
+    found = json.loads(routes(wish(direct={"1.0.0": NAMES["1.0.0"]})))["resources"][0]["virtual_hosts"][0]["routes"]
+    (rule,) = [
+        h
+        for item in found
+        for h in item["match"].get("headers", [])
+        if h["name"] == "x-slipway-release" and "string_match" in h
+    ]
+    assert rule["string_match"]["safe_regex"]["regex"] == r"v?1\.0\.0"
+
+
+def test_the_same_wish_has_the_same_version_and_another_wish_another() -> None:
+    assert version_of(routes(wish())) == version_of(routes(wish()))
+    assert version_of(routes(wish())) != version_of(routes(wish(sticky="x-user-id")))
+    mirrored = wish(mirror=Share(cluster=NAMES["1.1.0"], hundredths=5000))
+    assert version_of(routes(wish())) != version_of(routes(mirrored))
+
+
+@pytest.mark.parametrize("name", ['x"}', "flights v1", "Flights-v1-0-0"])
+def test_an_injection_dies_at_the_model(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Cluster(name=name, version="1.0.0", instances=[])
+    with pytest.raises(ValidationError):
+        Instance(id=name, host="127.0.0.1", port=1)
+    with pytest.raises(ValidationError):
+        wish(sticky=name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "weights"),
+    [("rolling", [50, 100]), ("blue_green", [100]), ("canary", [5, 25, 50, 100]), ("ab", [50]), ("shadow", [0])],
+)
+def test_stages(kind: str, weights: list[float]) -> None:
+    found = stages(Strategy(kind=kind), 2, first=False)  # type: ignore[arg-type]
+    assert [stage.weight for stage in found] == weights
+    assert [stage.stays for stage in found] == [kind in {"ab", "shadow"}] * len(found)
+    assert [stage.weight for stage in stages(Strategy(kind=kind), 2, first=True)] == [100]  # type: ignore[arg-type]
