@@ -93,19 +93,19 @@ class Place:
         self.running = self.open()
         self.row = json.dumps(json.loads((BUNDLE / "golden.json").read_text())["rows"][0]).encode()
 
-    def open(self):  # noqa: D102
+    def open(self):
         bundles = environments.FolderBundles(BUNDLE)
         return environments.running("flights", self.environment, Shared(projects=["flights"]), bundles=bundles)
 
     @property
-    def units(self) -> Units:  # noqa: D102
+    def units(self) -> Units:
         return Units(self.folder / "flights/bench/processes")
 
-    def deploy(self, release, strategy=None):  # noqa: D102
+    def deploy(self, release, strategy=None):
         how = strategy or self.environment.strategy
         return self.running.roll_out(release, how, environments.health(), "bench")
 
-    def load(self) -> Load:  # noqa: D102
+    def load(self) -> Load:
         return Load(str(self.running.actual().door), self.row)
 
 
