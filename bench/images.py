@@ -52,8 +52,6 @@ import compileall, glob, zipfile
 for wheel in glob.glob('/wheels/*.whl'): zipfile.ZipFile(wheel).extractall('/app/site-packages')
 compileall.compile_dir('/app/site-packages', quiet=2)  # as pip does
 """
-    "import glob, zipfile\nfor w in glob.glob('/wheels/*.whl'): zipfile.ZipFile(w).extractall('/app/site-packages')\n"
-)
 
 
 def timed(work: Callable[[], Found]) -> tuple[float, Found]:
