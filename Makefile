@@ -54,6 +54,9 @@ bench: $(STAMP) ## measure, side by side with a plain script
 lock: $(STAMP) ## renew the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["serving"], sep="\n")' \
+	  | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 --constraint requirements.lock - -o requirements-serving.lock
 
 clean: ## remove what a build made; keeps data, models, artifacts and .venv
 	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
