@@ -46,7 +46,7 @@ def running(
         raise BadInput(f"environments: {environment.name}: target {environment.target.kind} is not built yet")
     folder = Path(environment.root, project, environment.name).resolve()
     store = FolderState(folder)
-    first = store.read() or _blank(project, environment)
+    first = store.read() or _blank(project, environment, str(folder))
     units = Units(folder / "processes")
     door = Door(project=project, environment=environment.name, host="127.0.0.1", port=first.door,
                 admin_host="127.0.0.1", admin_port=first.admin, folder=str(folder / "router"))  # fmt: skip
@@ -113,9 +113,9 @@ class HttpProber:
         return int(found.get(start + "completed", 0)), int(found.get(start + "5xx", 0))
 
 
-def _blank(project: str, environment: Environment) -> State:
-    door = environment.ports.get(project) or free_port(())
-    return State(project=project, environment=environment.name, door=door, admin=free_port({("127.0.0.1", door)}))
+def _blank(project: str, environment: Environment, seed: str) -> State:
+    door = environment.ports.get(project) or free_port((), seed)
+    return State(project=project, environment=environment.name, door=door, admin=free_port({("127.0.0.1", door)}, seed))
 
 
 class RegistryBundles:

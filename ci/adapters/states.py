@@ -52,7 +52,7 @@ class FolderState:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Unavailable(f"{self._folder}: held by {self._told()}",
+                raise Unavailable(f"{self._folder.parent.name} in {self._folder.name}: held by {self._told()}",
                                   hint="wait for it, or end its rollout with steps.abort") from error  # fmt: skip
             self._wish.unlink(missing_ok=True)
             stack.enter_context(self._beating({"who": who, "since": now()}))

@@ -27,14 +27,15 @@ _SERVING = Path(__file__).resolve().parents[3] / "serving"
 _PORTS = range(20_000, 30_000)  # below what the system gives to outgoing connections
 
 
-def free_port(taken: Collection[tuple[str, int]]) -> int:
+def free_port(taken: Collection[tuple[str, int]], seed: str | None = None) -> int:
     """
-    Find a port of loopback on which nobody listens.
+    Find a port of loopback on which nobody listens; with a seed, two agents who look at once find the same.
 
     Raises:
         Unavailable: there is none.
     """
-    for port in random.SystemRandom().sample(_PORTS, 200):
+    draw = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 # no secret
+    for port in draw.sample(_PORTS, 200):
         if ("127.0.0.1", port) in taken:
             continue
         with socket.socket() as probe:
