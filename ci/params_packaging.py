@@ -1,4 +1,4 @@
-"""`registry`, `signing` and `image` in params.yaml: where releases are kept, whose key they bear, what images stand on."""
+"""`registry`, `ledger`, `signing` and `image` in params.yaml: where releases are kept, whose key they bear, what images stand on."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ class Registry(Model):
         if (self.username_env is None) is not (self.password_env is None):
             raise ValueError("username_env and password_env belong together")
         return self
+
+
+class Ledger(Model):
+    """Where the ledgers are kept: with a Git remote, which then arbitrates, or in one clone alone."""
+
+    remote: str | None = Field(
+        "auto", description="Name of the Git remote; `auto` is origin, or the only one; null keeps them in this clone."
+    )
+
+    @property
+    def comparisons(self) -> str | None:
+        """The same choice, as `steps.gate --comparisons` spells it."""
+        return "local" if self.remote is None else None
 
 
 class Signing(Model):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from ci.errors import BadInput
 from ci.params import Model, ProjectName, load
 from ci.params_environments import Environment
-from ci.params_packaging import Image, Registry, Signing
+from ci.params_packaging import Image, Ledger, Registry, Signing
 
 SHARED = Path("params.yaml")
 
@@ -28,6 +28,7 @@ class Shared(Model):
     remote: Remote = Remote()
     registry: Registry = Registry()
     signing: Signing = Signing()
+    ledger: Ledger = Ledger()
     image: Image = Image()
     environments: list[Environment] = Field(
         default_factory=list, description="In promotion order: a release passes through all before the last."

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--challenger", type=cli.INPUT, metavar="FOLDER", help="Its bundle.  [default: artifacts/NAME]")
 @click.option("--champion", metavar="FOLDER|REF|none", help="The bundle to beat.  [default: the live release's]")
 @click.option(
-    "--comparisons", metavar="FOLDER|local", help="The comparisons ledger.  [default: a ref of the Git remote]"
+    "--comparisons", metavar="FOLDER|local", help="The comparisons ledger.  [default: where the release ledger is]"
 )
 @click.option("--anchor", metavar="FOLDER|REF|none", help="What losses add up from.  [default: as recorded]")
 @click.option("--explain", is_flag=True, help="Judge nothing; tell how much of the test set's budget is left.")
@@ -43,11 +43,11 @@ def main(
     from ci.gate.gate import Workplace, gate
     from ci.shared import shared
 
-    project, store = run.project, ledgers.found(comparisons)
+    project, common = run.project, shared()
+    store = ledgers.found(comparisons or common.ledger.comparisons)
     prepared = project.path("data", "prepared")
     if explain:
         return explained(project, prepared, store)
-    common = shared()
     finder = FoundChampions(common.remote.timeout_s, champion_of(common))
     card, pictures = project.path("reports", "MODEL_CARD.md"), Path(".slipway", "gate", project.name)
     now = run.started.isoformat(timespec="seconds")

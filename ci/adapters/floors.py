@@ -40,7 +40,7 @@ def ledger(shared: Shared, timeout_s: float = 60.0) -> GitLedger:
     if shared.signing.trusted:
         keys = {key.fingerprint: key for key in trusted(shared.signing)}
         known = only_by(lambda name, signature, data: name in keys and keys[name].signed(data, signature))
-    return ledgers.found(timeout_s, signer=signer_if_any(shared.signing), known=known)
+    return ledgers.found(timeout_s, remote=shared.ledger.remote, signer=signer_if_any(shared.signing), known=known)
 
 
 def floor(project: str, environment: str, shared: Shared, *, timeout_s: float = 60.0) -> Floor:

@@ -50,7 +50,7 @@ class GitLedger:
     @property
     def place(self) -> str:
         """Where it is kept."""
-        return f"tags of {self.refs.remote}" if self.refs.remote else "tags of this clone alone: it has no remote"
+        return f"tags of {self.refs.remote}" if self.refs.remote else "tags of this clone alone"
 
     def history(self, project: str, *, offline: bool = False) -> History:
         """Read everything; the remote is asked unless `offline`."""
@@ -159,16 +159,23 @@ class GitLedger:
         return doubts
 
 
-def found(timeout_s: float = 60.0, *, signer: Signer | None = None, known: Callable[[Event], str | None] | None = None) -> GitLedger:  # fmt: skip
+def found(
+    timeout_s: float = 60.0, *, remote: str | None = "auto", signer: Signer | None = None,
+    known: Callable[[Event], str | None] | None = None,
+) -> GitLedger:  # fmt: skip
     """
-    Return the ledger of the checkout: with the remote `origin`, or the first one, or none.
+    Return the ledger of the checkout: with a remote by name, `auto` (origin, or the first one, or none), or none.
 
     Raises:
-        BadInput: no Git repository.
+        BadInput: no Git repository, or no such remote.
     """
     head_commit()
     names = remotes()
-    refs = Refs(names[0] if names else None, timeout_s)
+    if remote not in {None, "auto", *names}:
+        raise BadInput(
+            f"ledger.remote: this clone has no Git remote {remote}", hint=f"it has {', '.join(names) or 'none'}"
+        )
+    refs = Refs((names[0] if names else None) if remote == "auto" else remote, timeout_s)
     return GitLedger(refs, signer, known) if known else GitLedger(refs, signer)
 
 
