@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev components test quick e2e lint format bench lock clean
+.PHONY: help stop run dev components test quick e2e lint format bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,6 +17,11 @@ run: $(STAMP) ## the main job on real data: train, judge, seal; no Docker needed
 	  $(BIN)/python -m steps.gate --project "$$project" || exit $$?; \
 	done
 	@$(BIN)/python -m steps.summary
+
+stop: $(STAMP) ## stop what runs in all environments of this checkout
+	@for pair in $$($(BIN)/python -c 'from ci.shared import shared; s = shared(); print(*(f"{p}:{e.name}" for p in s.projects for e in s.environments))'); do \
+	  $(BIN)/python -m steps.stop --project "$${pair%%:*}" --env "$${pair##*:}" || exit $$?; \
+	done
 
 dev: $(STAMP) ## leave a ready .venv at the root
 

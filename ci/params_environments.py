@@ -91,3 +91,9 @@ class Environment(Model):
     windows: list[Window] = Field(default_factory=list, description="When something may enter; always if empty.")
     approvals: Approvals = Approvals()
     verification: Verification = Verification()
+
+
+def strategy_like(order: list[Environment], name: str, kind: str | None) -> Strategy | None:
+    """Return a strategy of another kind with the other settings of an environment's; None where it is the same kind."""
+    found = next((item.strategy for item in order if item.name == name), Strategy())
+    return None if kind in {None, found.kind} else Strategy.model_validate({**found.model_dump(), "kind": kind})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from ci.errors import BadInput
 from ci.params import Model, ProjectName, load
 from ci.params_environments import Environment
 from ci.params_packaging import Registry, Signing
@@ -48,3 +49,15 @@ def shared() -> Shared:
         BadInput: missing, not YAML, or a key that breaks the model.
     """
     return load(Shared, SHARED)
+
+
+def chosen(shared: Shared, only: str | None) -> list[str]:
+    """
+    Return all projects, or the one that is asked for.
+
+    Raises:
+        BadInput: there is no such project.
+    """
+    if only is not None and only not in shared.projects:
+        raise BadInput(f"{only[:80]}: unknown project", hint=f"there are {', '.join(shared.projects)}")
+    return [only] if only else list(shared.projects)

@@ -1,5 +1,5 @@
 """
-A bundle on disk, read once and believed only as far as its digests go.
+A bundle on disk or in memory, read once and believed only as far as its digests go.
 
 Every file that the manifest names is read whole and hashed, and what is parsed later are those same bytes: nothing can
 change between the check and the use.
@@ -8,6 +8,7 @@ change between the check and the use.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +21,7 @@ from serving.signature import Signature
 MANIFEST = "manifest.json"
 _NEEDED = ("model.onnx", "signature.json", "golden.json")
 T = TypeVar("T")
+Files = Path | Mapping[str, bytes]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -54,9 +56,9 @@ class Bundle(msgspec.Struct, frozen=True):
     graph: bytes
 
 
-def read(folder: Path) -> Bundle:
+def read(folder: Files) -> Bundle:
     """
-    Read and verify the bundle in a folder.
+    Read and verify the bundle in a folder, or in memory.
 
     Raises:
         BundleError: naming the file that is missing, altered or malformed.
@@ -78,7 +80,7 @@ def read(folder: Path) -> Bundle:
     )
 
 
-def _verified(folder: Path, name: str, entry: Entry) -> bytes:
+def _verified(folder: Files, name: str, entry: Entry) -> bytes:
     if Path(name).name != name:
         raise BundleError("format", f"{MANIFEST}: {name!r} is not a plain file name")
     raw = _bytes(folder, name)
@@ -90,7 +92,11 @@ def _verified(folder: Path, name: str, entry: Entry) -> bytes:
     return raw
 
 
-def _bytes(folder: Path, name: str) -> bytes:
+def _bytes(folder: Files, name: str) -> bytes:
+    if not isinstance(folder, Path):
+        if name not in folder:
+            raise BundleError("missing", f"{name}: not in the artifact")
+        return folder[name]
     try:
         return (folder / name).read_bytes()
     except OSError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Reason = Literal["unreachable", "missing", "digest", "format", "graph", "golden", "incompatible", "internal"]
+Reason = Literal[
+    "unreachable", "missing", "digest", "format", "unsigned", "signature", "graph", "golden", "incompatible", "internal"
+]
 
 
 class BundleError(Exception):

@@ -64,6 +64,7 @@ class Repository:
         self._loader = ThreadPoolExecutor(1, "loader")
         self._lock = asyncio.Lock()
         self._seen: loader.Fingerprint = ()
+        self._source = loader.source(settings)
 
     async def look(self, why: str, version: str | None = None) -> Swap:
         """
@@ -86,8 +87,8 @@ class Repository:
 
     def _open(self, version: str | None) -> Model | None:
         """Open and prove the bundle, in a thread; None when it is the one that answers already."""
-        located = loader.locate(self.settings.model)
-        found = bundles.read(located.folder)
+        located = self._source.locate()
+        found = bundles.read(located.files)
         old = self.live.model if self.live else None
         named = version or located.version or ("" if old else self.settings.release_version)
         if old and found.digest == old.release.digest and named in {"", old.release.version}:
@@ -119,12 +120,13 @@ class Repository:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                seen = await loop.run_in_executor(self._loader, loader.fingerprint, self.settings.model)
+                seen = await loop.run_in_executor(self._loader, self._source.fingerprint)
             except (BundleError, OSError):
                 seen = ()  # between two bundles; the next look will tell
             if seen and seen != self._seen:
                 self._seen = seen
-                await self.look("poll")
+                if (await self.look("poll")).reason == "unreachable":
+                    self._seen = ()  # it may be the same, and there again, next time
             await asyncio.sleep(self.settings.poll_s)
 
     def close(self) -> None:

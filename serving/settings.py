@@ -25,7 +25,14 @@ def _option(default: Any, text: str, **limits: Any) -> Any:
 class Settings:
     """Everything that can be set, with defaults that suit one small container."""
 
-    model: str = _option("", "the bundle: a folder or file:// (also MODEL_URI)")
+    model: str = _option("", "the bundle: a folder, file://, oci://, oci+http:// or oci-layout:// (also MODEL_URI)")
+    trusted_keys: str = _option("", "files with the public keys whose releases may run, by comma; for oci")
+    allow_unsigned: bool = _option(False, "take bundles from a registry that nobody has signed")
+    registry_ca: str = _option("", "file with the registry's certificate authority (PEM)")
+    registry_login: str = _option("", "name:password for the registry; by environment only", secret=True)
+    registry_login_file: str = _option("", "file that holds name:password for the registry")
+    registry_timeout_s: float = _option(30.0, "longest that one answer of the registry may take", least=0.1)
+    cache: str = _option("", "folder that keeps what was fetched; without one it stays in memory")
     host: str = _option("127.0.0.1", "address to listen on")
     port: int = _option(8080, "port to listen on; 0 takes a free one", least=0, most=65535)
     release_version: str = _option("", "version of the release that this bundle is; without one, its digest")
@@ -67,7 +74,9 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         source, raw = _find(item.name, given, environ)
         if raw is not None:
             values[item.name] = _value(source, raw, item)
-    return _checked(_with_token(Settings(**values)))
+    for name in ("admin_token", "registry_login"):
+        values |= _from_file(name, values)
+    return _checked(Settings(**values))
 
 
 def _find(name: str, given: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[str, str | None]:
@@ -109,22 +118,26 @@ def _boolean(raw: str) -> bool:
     raise ValueError(raw)
 
 
-def _with_token(settings: Settings) -> Settings:
-    """Take the token from its file, so that it need not be in the environment."""
-    if not settings.admin_token_file:
-        return settings
+def _from_file(name: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Take a secret from its file, so that it need not be in the environment."""
+    path = values.get(f"{name}_file")
+    if not path:
+        return {}
+    option = f"--{name.replace('_', '-')}-file"
     try:
-        token = Path(settings.admin_token_file).read_text("utf-8").strip()
+        secret = Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadOption(f"--admin-token-file: {settings.admin_token_file}: {error}") from error
-    if not token:
-        raise BadOption(f"--admin-token-file: {settings.admin_token_file} is empty")
-    return Settings(**{item.name: getattr(settings, item.name) for item in fields(settings)} | {"admin_token": token})
+        raise BadOption(f"{option}: {path}: {error}") from error
+    if not secret:
+        raise BadOption(f"{option}: {path} is empty")
+    return {name: secret}
 
 
 def _checked(settings: Settings) -> Settings:
     if not settings.model:
         raise BadOption("--model: missing; name the bundle's folder there or in MODEL_URI")
+    if settings.registry_login and not all(settings.registry_login.partition(":")):
+        raise BadOption("--registry-login-file: not of the form name:password")
     if settings.events_rate and not (settings.events_file or settings.events_url):
         raise BadOption("--events-rate: needs --events-file or --events-url")
     if settings.events_url and not settings.events_url.startswith(("http://", "https://")):

@@ -1,7 +1,8 @@
 """
 Decide whether the challenger may take the champion's place.
 
-Reads   artifacts/<project>/, data/<project>/prepared/, `gate` in the project's params, the comparisons ledger
+Reads   artifacts/<project>/, data/<project>/prepared/, `gate` in the project's params, the comparisons ledger and
+        the release ledger
 Writes  reports/<project>/gate.json, reports/<project>/MODEL_CARD.md, one line in the comparisons ledger
 Exits   0 passed, 2 bad input, 3 rejected, 4 inconclusive, 5 unavailable
 """
@@ -30,6 +31,7 @@ def main(run: cli.Run, challenger: Path | None, champion: str | None, comparison
     """Judge the challenger against the champion on the same test set; exit 3 if it may not be released."""
     from ci.adapters import comparisons as ledgers
     from ci.adapters.champions import FoundChampions
+    from ci.adapters.live import champion_of
     from ci.gate.explain import explained
     from ci.gate.gate import Workplace, gate
     from ci.shared import shared
@@ -38,7 +40,9 @@ def main(run: cli.Run, challenger: Path | None, champion: str | None, comparison
     prepared = project.path("data", "prepared")
     if explain:
         return explained(project, prepared, store)
-    found = FoundChampions(shared().remote.timeout_s).find(project.name, champion)
+    common = shared()
+    live = None if champion else champion_of(common)
+    found = FoundChampions(common.remote.timeout_s, live).find(project.name, champion)
     card, pictures = project.path("reports", "MODEL_CARD.md"), Path(".slipway", "gate", project.name)
     work = Workplace(prepared, card, pictures, store, run.started.isoformat(timespec="seconds"), run.progress)
     return gate(project, challenger or project.path("artifacts"), found, work)

@@ -47,8 +47,9 @@ class FoundChampions:
             return Champion(None, "no --champion was named and there is no release ledger yet", asked_for=False)
         found = self.live.live(project)
         if found is None:
-            return Champion(None, "nothing has been released yet")
-        return self.find(project, found)
+            return Champion(None, f"nothing is live yet {self.live.where}".strip())
+        champion = self.find(project, found)
+        return Champion(champion.folder, f"{champion.source}, live {self.live.where}".strip())
 
     def _of_revision(self, project: str, revision: str) -> Champion:
         commit = run(

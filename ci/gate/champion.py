@@ -23,8 +23,18 @@ class Champion:
 class LiveRelease(Protocol):
     """The release ledger, as far as the gate needs it."""
 
+    @property
+    def where(self) -> str:
+        """Say where a release must be live to be the champion, such as `in production`."""
+
     def live(self, project: str) -> str | None:
-        """Return a folder or revision with the live release's bundle; None if nothing was released."""
+        """
+        Return a folder or revision with the live release's bundle; None if nothing is live.
+
+        Raises:
+            BadInput: the ledger cannot be trusted: that is no first release.
+            Unavailable: it does not answer.
+        """
 
 
 class Champions(Protocol):

@@ -1,0 +1,1 @@
+"""The release ledger: what happened to releases, in order, as annotated Git tags that GTO reads, too."""

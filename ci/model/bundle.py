@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ci.contract import Column, Contract
     from ci.data import rows
     from ci.data.manifest import Manifest
-    from ci.project import Project
+    from ci.project import Project, ProjectParams
 
 SIGNATURE, GOLDEN, LINEAGE, CARD, MANIFEST = (
     "signature.json",
@@ -231,12 +231,17 @@ def _lineage(project: Project, data: Manifest, parts: Parts) -> dict[str, Any]:
         },
         "split": read_json(parts.prepared / "split.json"),
         "training": read_json(parts.model / train.TRAINING),
-        "params": sha256_of(
-            project.params.model_dump(mode="json", include={"source", "as_of", "split", "train", "evaluate"})
-        ),
+        **_digests(project.params),
         "code": {"project": sha256_of_tree(*code), "pipeline": sha256_of_tree(Path("ci/data"), Path("ci/model"))},
         "packages": {name: version(name) for name in names},
     }
+
+
+def _digests(params: ProjectParams) -> dict[str, str]:
+    """Digest the params that make a model; without the date, newer data can be told from another model."""
+    settings = params.model_dump(mode="json", include={"source", "split", "train", "evaluate"})
+    as_of = params.model_dump(mode="json", include={"as_of"})
+    return {"params": sha256_of(settings | as_of), "settings": sha256_of(settings)}
 
 
 def _card(project: Project, evaluation: Mapping[str, Any], lineage: Mapping[str, Any]) -> str:

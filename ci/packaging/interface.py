@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -36,8 +37,8 @@ class Registry(Protocol):
     def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a blob is there."""
 
-    def push_blob(self, repository: str, data: bytes) -> str:
-        """Store a blob once; return its digest."""
+    def push_blob(self, repository: str, data: bytes | Path) -> str:
+        """Store a blob once, from memory or from a file (in pieces); return its digest."""
 
     def pull_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """
@@ -48,8 +49,16 @@ class Registry(Protocol):
             Unavailable: the registry does not answer.
         """
 
+    def save_blob(self, repository: str, digest: str, target: Path, limit: int) -> None:
+        """Write a blob to a file, in pieces; whole and checked, or not at all. Raises as `pull_blob` does."""
+
     def push_manifest(self, repository: str, raw: bytes, media_type: str, tags: Sequence[str] = ()) -> str:
-        """Store a manifest under its digest and tags; return the digest."""
+        """
+        Store a manifest under its digest and tags; return the digest. One with a `subject` becomes its referrer.
+
+        Raises:
+            BadInput: something that it names is not in the repository.
+        """
 
     def pull_manifest(self, repository: str, reference: str) -> Manifest:
         """
@@ -63,13 +72,17 @@ class Registry(Protocol):
         """Return the digest behind a tag or digest; None if there is none."""
 
     def copy(self, source: str, target: str, digest: str, tags: Sequence[str] = ()) -> None:
-        """Promote by digest between repositories: the same bytes, nothing pulled where the registry can mount."""
+        """
+        Promote by digest: the same bytes, nothing pulled where the registry can mount; its referrers come along.
+
+        Within one repository it only adds the tags.
+        """
 
     def tags(self, repository: str) -> list[str]:
-        """List the tags of a repository; empty if it does not exist."""
+        """List the tags of a repository in order; empty if it does not exist. Tags that list referrers are left out."""
 
     def delete(self, repository: str, digest: str) -> None:
-        """Remove a manifest and every tag on it."""
+        """Remove a manifest, every tag on it, and its place among the referrers; nothing happens if it is not there."""
 
     def referrers(self, repository: str, digest: str) -> Iterator[tuple[str, str]]:
         """Yield digest and artifact type of what refers to a manifest (API, or the `sha256-<hex>` tag)."""

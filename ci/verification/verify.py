@@ -41,7 +41,7 @@ class Looking:
     tell: Callable[[str], None]
     accept: Callable[[Question], Sequence[Check]] = lambda _: ()
     keep: Callable[[dict[str, Any]], Mapping[str, str]] = lambda _: {}
-    judged: Judged | None = field(default=None)
+    judge: Judge | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,6 +66,7 @@ class Verify:
             return self._done(question, judged, accepted, {}, None, {})
         rules, wanted = plan(question, self.policy)
         watch = _Watch(question, self.policy, rules, wanted, self.looking)
+        self.looking.judge, self.looking.evidence = watch.judge, {}
         judged = watch.until_decided()
         return self._done(question, judged, accepted, rules, wanted, watch.unusable)
 
@@ -75,7 +76,6 @@ class Verify:
     ) -> Verdict:
         skipped = [Check(n, Found.SKIPPED, f"not asked for: {why}") for n, why in (wanted.skipped if wanted else {}).items()]
         checks = [*accepted, *judged.checks, *skipped]
-        self.looking.judged = judged
         self.looking.evidence |= {
             "schema_version": 1,
             "method": METHOD,
@@ -227,9 +227,9 @@ class _Kept(Model):
     verdict: dict[str, Any]
 
 
-def replay(document: Any, where: str) -> Judged:
+def replay(document: Any, where: str) -> tuple[Judged, Judge | None]:
     """
-    Judge stored windows again, as they were judged then.
+    Judge stored windows again, as they were judged then; no judge where acceptance had decided.
 
     Raises:
         BadInput: the file is not evidence, is of another method, or its windows do not give the verdict that it tells.
@@ -241,7 +241,7 @@ def replay(document: Any, where: str) -> Judged:
         raise BadInput(f"{where}: judged by {kept.method[:60]}, and this is {METHOD}")
     broken = next((item for item in kept.accepted if item[1] == Found.REJECTED.value), None)
     if broken:
-        judged = Judged(Answer.WORSE, f"{broken[0]}: {broken[2]}", [], [])
+        judged, judge = Judged(Answer.WORSE, f"{broken[0]}: {broken[2]}", [], []), None
     else:
         judge = Judge(kept.rules, kept.policy)
         for name, found in kept.windows.items():
@@ -251,4 +251,4 @@ def replay(document: Any, where: str) -> Judged:
         judged = judge.judged(kept.complaints)
     if to_json(finite(spelled(judged))) != to_json(kept.verdict):
         raise BadInput(f"{where}: tells {kept.verdict.get('answer')!r}, but its windows say {judged.answer.value!r}")
-    return judged
+    return judged, judge

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import serving
 
-ALLOWED = {"serving", "msgspec", "numpy", "onnxruntime", "uvicorn", "uvloop", *sys.stdlib_module_names} - {"pickle"}
+ALLOWED = {
+    "serving",
+    "cryptography",
+    "msgspec",
+    "numpy",
+    "onnxruntime",
+    "uvicorn",
+    "uvloop",
+    *sys.stdlib_module_names,
+} - {"pickle"}
 SOURCES = sorted(Path(serving.__file__).parent.glob("**/*.py"))
 
 

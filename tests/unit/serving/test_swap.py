@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from serving import compat, loader, signature
-from serving.errors import BundleError
+from serving.errors import BadOption, BundleError
+from serving.settings import Settings
 from tests.unit.serving import bundles
 
 if TYPE_CHECKING:
@@ -212,16 +213,22 @@ def test_load_requests_that_are_none(serve, body):
     serve(scenario, *ADMIN)
 
 
+def source(uri) -> loader.Source:
+    return loader.source(Settings(model=str(uri)))
+
+
 def test_addresses(tmp_path):
     (tmp_path / "a b").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "a b")
     for uri in (str(tmp_path / "a b"), (tmp_path / "a b").as_uri(), str(tmp_path / "link")):
-        assert loader.locate(uri).folder == (tmp_path / "a b").resolve()
+        assert source(uri).locate().files == (tmp_path / "a b").resolve()
     (tmp_path / "file").touch()
-    for uri in ("oci://registry/flights:1", "s3://x", str(tmp_path / "file"), str(tmp_path / "none")):
+    for uri in (str(tmp_path / "file"), str(tmp_path / "none")):
         with pytest.raises(BundleError) as caught:
-            loader.locate(uri)
+            source(uri).locate()
         assert caught.value.reason == "unreachable"
+    with pytest.raises(BadOption, match="cannot fetch s3://, only file, oci"):
+        source("s3://x")
 
 
 def test_a_fingerprint_tells_bundles_apart(tmp_path):
@@ -230,8 +237,8 @@ def test_a_fingerprint_tells_bundles_apart(tmp_path):
         (tmp_path / name / "manifest.json").write_text("{}")
     link = tmp_path / "current"
     link.symlink_to("a")
-    first = loader.fingerprint(str(link))
-    assert loader.fingerprint(str(link)) == first
+    first = source(link).fingerprint()
+    assert source(link).fingerprint() == first
     link.unlink()
     link.symlink_to("b")
-    assert loader.fingerprint(str(link)) != first
+    assert source(link).fingerprint() != first

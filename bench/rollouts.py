@@ -1,0 +1,177 @@
+"""
+Move traffic under load and count what fails: `python bench/rollouts.py [--quick]`.
+
+16 keep-alive connections POST one row each, again and again, to the front door of an environment that is made for
+this alone; meanwhile weights change, servers are replaced, releases promoted and rolled back. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ci.adapters import environments  # noqa: E402
+from ci.adapters.targets.units import Units  # noqa: E402
+from ci.adapters.wanted import _unsigned as unsigned  # noqa: E402
+from ci.params_environments import CanaryStep, Environment, Strategy  # noqa: E402
+from ci.shared import Shared  # noqa: E402
+
+BUNDLE = ROOT / "artifacts/flights"
+
+
+@dataclass
+class Load:
+    """Callers with open connections; every answer but 200 is a failure."""
+
+    door: str
+    row: bytes
+    callers: int = 16
+    sent: int = 0
+    failures: list[str] = field(default_factory=list)
+    versions: dict[str, int] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+    def __enter__(self) -> Load:
+        self._done, self._lock = threading.Event(), threading.Lock()
+        self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(self.callers)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_problem: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _call(self) -> None:
+        place = self.door.removeprefix("http://")
+        connection = http.client.HTTPConnection(place, timeout=20)
+        while not self._done.is_set():
+            began = time.monotonic()
+            try:
+                connection.request("POST", "/predict", self.row, {"content-type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                fault = "" if answer.status == 200 else str(answer.status)
+                version = answer.getheader("x-slipway-release", "").split(";")[0]
+            except (OSError, http.client.HTTPException) as error:
+                fault, version = type(error).__name__, ""
+                connection.close()
+            with self._lock:
+                self.sent += 1
+                self.seconds.append(time.monotonic() - began)
+                self.versions[version] = self.versions.get(version, 0) + 1
+                if fault:
+                    self.failures.append(fault)
+
+
+@dataclass
+class Place:
+    """An environment of its own, and two releases of one bundle."""
+
+    folder: Path
+    instances: int = 2
+
+    def __post_init__(self) -> None:
+        strategy = Strategy(kind="blue_green")
+        self.environment = Environment(name="bench", root=str(self.folder), instances=self.instances, strategy=strategy)
+        self.a, self.b = unsigned("flights", "1.0.0", BUNDLE), unsigned("flights", "1.1.0", BUNDLE)
+        self.running = self.open()
+        self.row = json.dumps(json.loads((BUNDLE / "golden.json").read_text())["rows"][0]).encode()
+
+    def open(self):
+        bundles = environments.FolderBundles(BUNDLE)
+        return environments.running("flights", self.environment, Shared(projects=["flights"]), bundles=bundles)
+
+    @property
+    def units(self) -> Units:
+        return Units(self.folder / "flights/bench/processes")
+
+    def deploy(self, release, strategy=None):
+        how = strategy or self.environment.strategy
+        return self.running.roll_out(release, how, environments.health(), "bench")
+
+    def load(self) -> Load:
+        return Load(str(self.running.actual().door), self.row)
+
+
+def weights(place: Place, times: int) -> None:
+    """Change weights through the steps of canaries that end where they began."""
+    steps = [CanaryStep(weight=1 + i * 98 / times) for i in range(times)]
+    place.deploy(place.b, Strategy(kind="canary", steps=steps))
+    place.running.roll_back(place.a, "bench")
+
+
+def replacements(place: Place, times: int) -> None:
+    """Replace servers one by one, by rolling between two releases."""
+    for turn in range(-(-times // place.instances)):
+        place.deploy(place.a if turn % 2 else place.b, Strategy(kind="rolling"))
+
+
+def promotions(place: Place, times: int) -> list[float]:
+    """Promote and roll back; return seconds from command to end of the roll-backs."""
+    took = []
+    for _ in range(times):
+        live = place.running.actual().live
+        there, back = (place.b, place.a) if live == "1.0.0" else (place.a, place.b)
+        place.deploy(there)
+        began = time.monotonic()
+        place.running.roll_back(back, "bench")
+        took.append(time.monotonic() - began)
+    return took
+
+
+def kill(place: Place, name: str, times: int, pause_s: float = 2.0) -> None:
+    """SIGKILL what runs under a name that starts so."""
+    for _ in range(times):
+        found = next((pid for unit, pid in place.units.alive().items() if unit.startswith(name)), None)
+        if found:
+            os.kill(found, signal.SIGKILL)
+        time.sleep(pause_s)
+
+
+def main() -> None:
+    """Run all of it and print what happened."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    share = 10 if parser.parse_args().quick else 1
+    told: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
+        place = Place(Path(folder))
+        try:
+            place.deploy(place.a)
+            for name, work in {
+                "weight changes": lambda: weights(place, 100 // share),
+                "replacements": lambda: replacements(place, 20 // share),
+                "promotions and rollbacks": lambda: promotions(place, 10 // share),
+                "server killed": lambda: kill(place, "flights-", max(1, 5 // share)),
+                "Envoy killed": lambda: kill(place, "envoy", 1, 3.0),
+            }.items():
+                with place.load() as load:
+                    found = work()
+                ordered = sorted(load.seconds)
+                told[name] = {
+                    "requests": load.sent, "failed": len(load.failures), "of": sorted(set(load.failures)),
+                    "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 1),
+                    **({"slowest rollback_s": round(max(found), 2)} if found else {}),
+                }  # fmt: skip
+                print(name, told[name], file=sys.stderr, flush=True)
+        finally:
+            place.running.stop("bench")
+    print(json.dumps(told, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The one place where an environment's doors are made: target, router, state, verification."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ci.adapters.envoy import ProcessRouter
+from ci.adapters.http import ask
+from ci.adapters.states import FolderState
+from ci.adapters.targets.process import ProcessTarget, free_port
+from ci.adapters.targets.units import Units
+from ci.errors import BadInput, Unavailable
+from ci.rollout.engine import Environments
+from ci.rollout.health import HealthVerifier
+from ci.rollout.router import Door
+from ci.rollout.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.params_environments import Environment
+    from ci.releases.record import Release
+    from ci.rollout.interface import Arm, Verifier
+    from ci.rollout.targets import Bundles
+    from ci.shared import Shared
+
+
+def running(
+    project: str,
+    environment: Environment,
+    shared: Shared,
+    *,
+    bundles: Bundles | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Environments:
+    """
+    Open one project in one environment.
+
+    Raises:
+        BadInput: its target is of a kind that is not built.
+    """
+    if environment.target.kind != "process":
+        raise BadInput(f"environments: {environment.name}: target {environment.target.kind} is not built yet")
+    folder = Path(environment.root, project, environment.name).resolve()
+    store = FolderState(folder)
+    first = store.read() or _blank(project, environment)
+    units = Units(folder / "processes")
+    door = Door(project=project, environment=environment.name, host="127.0.0.1", port=first.door,
+                admin_host="127.0.0.1", admin_port=first.admin, folder=str(folder / "router"))  # fmt: skip
+    target = ProcessTarget(units, bundles or RegistryBundles(shared), Path(environment.root))
+    return Environments(environment, target, ProcessRouter(units, door), store, lambda: first, say)
+
+
+def verifier(project: str, environment: Environment, shared: Shared) -> Verifier:  # noqa: ARG001 # for who knows more
+    """Make what is asked at each stage of a rollout."""
+    return health()
+
+
+def health(**options: Any) -> Verifier:
+    """Make the verification that asks nobody but the release and Envoy."""
+    return HealthVerifier(HttpProber(), **options)
+
+
+class FolderBundles:
+    """Bundles from folders on this machine, by digest; satisfies `Bundles`."""
+
+    def __init__(self, *folders: Path) -> None:
+        """Take bundle folders."""
+        self._folders = folders
+
+    def fetch(self, release: Release, folder: Path) -> None:
+        """Copy the one whose digest the release names."""
+        import shutil
+
+        from ci.files import said_plainly, sha256
+
+        for found in self._folders:
+            if (found / "manifest.json").is_file() and sha256(found / "manifest.json") == release.bundle:
+                with said_plainly(found):
+                    shutil.copytree(found, folder, dirs_exist_ok=True)
+                return
+        raise BadInput(f"{release.name}: no folder holds the bundle sha256:{release.bundle[:12]}")
+
+
+class HttpProber:
+    """Satisfies `ci.rollout.health.Prober`."""
+
+    def example(self, arm: Arm) -> Any:
+        """Read the first example in the server's OpenAPI document."""
+        with suppress(Unavailable, ValueError, KeyError, IndexError):
+            _, _, raw = ask(f"http://{arm.addresses[0]}/openapi.json")
+            body = json.loads(raw)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+            return next(iter(body["examples"].values()))["value"]
+        return None
+
+    def predict(self, door: str, row: Any, version: str) -> tuple[int, str]:
+        """POST through the door, to one release."""
+        try:
+            status, headers, _ = ask(f"{door}/predict", body=row, headers={"x-slipway-release": version}, timeout_s=10)
+        except Unavailable:
+            return 0, ""
+        return status, headers.get("x-slipway-release", "")
+
+    def counters(self, admin: str, cluster: str) -> tuple[int, int]:
+        """Read Envoy's counters."""
+        pattern = f"^cluster.{cluster}.(external.)?upstream_rq_(completed|5xx)"
+        _, _, raw = ask(f"{admin}/stats?filter={pattern}")
+        found = dict(line.split(": ") for line in raw.decode().splitlines() if ": " in line)
+        start = f"cluster.{cluster}.external.upstream_rq_"
+        return int(found.get(start + "completed", 0)), int(found.get(start + "5xx", 0))
+
+
+def _blank(project: str, environment: Environment) -> State:
+    door = environment.ports.get(project) or free_port(())
+    return State(project=project, environment=environment.name, door=door, admin=free_port({("127.0.0.1", door)}))
+
+
+class RegistryBundles:
+    """The release's data packaging, pulled by digest; satisfies `Bundles`."""
+
+    def __init__(self, shared: Shared) -> None:
+        """Take where the registry is; it is not asked before a bundle is wanted."""
+        self._shared = shared
+
+    def fetch(self, release: Release, folder: Path) -> None:
+        """Pull it."""
+        from ci.adapters import registry
+        from ci.packaging import data
+
+        packaged = release.packagings.get("data")
+        if packaged is None:
+            raise BadInput(f"{release.name}: has no data packaging", hint="package it with --kind data")
+        data.pull(registry.found(self._shared.registry), packaged.repository, packaged.digest, folder)

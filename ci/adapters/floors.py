@@ -1,0 +1,134 @@
+"""Puts together what promotion and rollback work with: ledger, environments, registry, queue."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ci.adapters import ledger as ledgers
+from ci.adapters.keys import signer_if_any, trusted
+from ci.adapters.queue import FolderQueue
+from ci.adapters.signatures import RegistrySignatures
+from ci.errors import BadInput
+from ci.ledger.signing import only_by
+from ci.promotion.checks import place_of
+from ci.promotion.promote import Floor
+from ci.promotion.records import Records
+from ci.promotion.telling import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.adapters.ledger import GitLedger
+    from ci.ledger.history import History
+    from ci.params_environments import Environment
+    from ci.rollout.interface import Running
+    from ci.shared import Shared
+
+AT_NIGHT_S = 5.0  # a rollback does not wait for a remote that is gone
+
+
+def ledger(shared: Shared, timeout_s: float = 60.0) -> GitLedger:
+    """
+    Open the ledger; it signs if there is a key, and believes only trusted ones if `signing.trusted` names any.
+
+    Raises:
+        BadInput: no Git repository, or a key that is none.
+    """
+    known = None
+    if shared.signing.trusted:
+        keys = {key.fingerprint: key for key in trusted(shared.signing)}
+        known = only_by(lambda name, signature, data: name in keys and keys[name].signed(data, signature))
+    return ledgers.found(timeout_s, signer=signer_if_any(shared.signing), known=known)
+
+
+def floor(project: str, environment: str, shared: Shared, *, timeout_s: float = 60.0) -> Floor:
+    """
+    Put together what one project's movements in one environment need.
+
+    Raises:
+        BadInput: there is no such environment.
+    """
+    target = _environment(environment, shared)
+    return Floor(
+        shared.environments,
+        _running(project, target, shared),
+        _machinery().verifier(project, target, shared),
+        records(project, target, shared, timeout_s=timeout_s),
+        RegistrySignatures(shared),
+    )
+
+
+def ground(project: str, environment: str, shared: Shared, *, timeout_s: float) -> tuple[Running, Records]:
+    """
+    Put together what a rollback needs: neither registry nor monitoring.
+
+    Raises:
+        BadInput: there is no such environment.
+    """
+    target = _environment(environment, shared)
+    return _running(project, target, shared), records(project, target, shared, timeout_s=timeout_s)
+
+
+def records(project: str, environment: Environment, shared: Shared, *, timeout_s: float = 60.0) -> Records:
+    """Put together where one project's movements in one environment are remembered."""
+    queue = FolderQueue.of(environment.root, environment.name, project)
+    return Records(ledger(shared, timeout_s), queue, lambda: datetime.now(UTC))
+
+
+def places(shared: Shared, projects: Sequence[str], environment: str | None) -> list[Place]:
+    """
+    List where to look: every project in every environment, or in one.
+
+    Raises:
+        BadInput: there is no such environment.
+    """
+    chosen = [_environment(environment, shared)] if environment else shared.environments
+    return [
+        Place(name, item.name, lambda name=name, item=item: _running(name, item, shared).actual(),  # type: ignore[misc]
+              FolderQueue.of(item.root, item.name, name))
+        for name in projects for item in chosen
+    ]  # fmt: skip
+
+
+def histories(ledger: GitLedger, projects: Sequence[str]) -> tuple[dict[str, History], dict[str, Any]]:
+    """Read the ledgers of some projects; where the remote does not answer, as this clone knows them, and why."""
+    from ci.errors import Unavailable
+
+    read: dict[str, History] = {}
+    unread: dict[str, Any] = {}
+    for name in projects:
+        try:
+            read[name] = ledger.history(name)
+        except Unavailable as error:
+            read[name], unread[name] = ledger.history(name, offline=True), error
+    return read, unread
+
+
+def version(text: str, project: str) -> str:
+    """
+    Read a release's name: v1.4.0, 1.4.0 or flights@v1.4.0.
+
+    Raises:
+        BadInput: it is none, or one of another project.
+    """
+    import re
+
+    found = re.fullmatch(r"(?:(?P<project>[a-z0-9_]+)@)?v?(?P<version>\d{1,9}(?:\.\d{1,9}){2})", text.strip(), re.ASCII)
+    if not found or (found["project"] or project) != project:
+        raise BadInput(f"--release: {text[:80]!r} is no release of {project}", hint="such as v1.4.0")
+    return found["version"]
+
+
+def _environment(name: str, shared: Shared) -> Environment:
+    return shared.environments[place_of(name, shared.environments)]
+
+
+def _running(project: str, environment: Environment, shared: Shared) -> Running:
+    running: Running = _machinery().running(project, environment, shared)
+    return running
+
+
+def _machinery() -> Any:
+    return importlib.import_module("ci.adapters.environments")

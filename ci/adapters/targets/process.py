@@ -1,0 +1,115 @@
+"""Servers as processes of this machine: `python -m serving` on a bundle folder that was brought here by digest."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.adapters.http import ask
+from ci.errors import BadInput, Unavailable
+from ci.files import replacing_folder, sha256, sha256_of_tree
+from ci.rollout.targets import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ci.adapters.targets.units import Units
+    from ci.releases.record import Release
+    from ci.rollout.state import Instance
+    from ci.rollout.targets import Bundles
+
+_SERVING = Path(__file__).resolve().parents[3] / "serving"
+_PORTS = range(20_000, 30_000)  # below what the system gives to outgoing connections
+
+
+def free_port(taken: Collection[tuple[str, int]]) -> int:
+    """
+    Find a port of loopback on which nobody listens.
+
+    Raises:
+        Unavailable: there is none.
+    """
+    for port in random.SystemRandom().sample(_PORTS, 200):
+        if ("127.0.0.1", port) in taken:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise Unavailable("no free port between 20000 and 29999")
+
+
+class ProcessTarget:
+    """Satisfies `ci.rollout.targets.Target`."""
+
+    def __init__(self, units: Units, bundles: Bundles, shelf: Path, patience_s: float = 25.0) -> None:
+        """Keep bundles and the server's code on `shelf`, shared by environments."""
+        self._units, self._bundles, self._shelf, self._patience_s = units, bundles, shelf.resolve(), patience_s
+
+    def prepare(self, release: Release) -> None:
+        """Fetch the bundle by digest, and keep a copy of the server, so that neither depends on a checkout."""
+        folder = self._bundle(release)
+        if not folder.is_dir():
+            with replacing_folder(folder) as beside:
+                self._bundles.fetch(release, beside)
+                manifest = beside / "manifest.json"
+                if not manifest.is_file() or sha256(manifest) != release.bundle:
+                    raise BadInput(f"{release.name}: the bundle that came is not sha256:{release.bundle[:12]}")
+        self._server()
+
+    def place(self, taken: Collection[tuple[str, int]]) -> tuple[str, int]:
+        """Return loopback and a free port."""
+        return "127.0.0.1", free_port(taken)
+
+    def start(self, release: Release, instance: Instance) -> None:
+        """Wish for `python -m serving`."""
+        argv = [sys.executable, "-m", "serving", "--model", str(self._bundle(release)), "--host", instance.host,
+                "--port", str(instance.port), "--release-version", release.version]  # fmt: skip
+        self._units.start(instance.id, argv, {"PYTHONPATH": str(self._server())}, self._patience_s)
+
+    def running(self) -> Mapping[str, Seen]:
+        """Return servers that are wished for or alive."""
+        alive = self._units.alive()
+        names = {name for name in self._units.names() | set(alive) if name != "envoy"}
+        return {name: Seen(name in alive, self._units.restarts(name)) for name in names}
+
+    def ready(self, release: Release, instance: Instance) -> bool:
+        """Ask the server; a stranger at the same port does not answer with this release and bundle."""
+        self._units.look_after()
+        with suppress(Unavailable):
+            status, headers, _ = ask(f"http://{instance.host}:{instance.port}/v2/health/ready", timeout_s=2)
+            said = headers.get("x-slipway-release", "")
+            mine = f"@{release.version}; bundle=sha256:{release.bundle[:12]}"
+            return status == 200 and said.endswith(mine)
+        return False
+
+    def stop(self, ids: Collection[str], patience_s: float) -> None:
+        """Take the wishes back; SIGTERM, and SIGKILL when patience ends."""
+        self._units.stop(ids, patience_s)
+
+    def tail(self, instance: str) -> str:
+        """Return the end of its log."""
+        return self._units.tail(instance)
+
+    def forget(self, keep: Collection[str]) -> None:  # noqa: ARG002 # the shelf is shared
+        """Leave bundles alone: other environments share the shelf; drop logs of servers that are gone."""
+        known = self._units.names()
+        logs = sorted((self._units.folder / "logs").glob("*-v*.log"), key=lambda path: path.stat().st_mtime)
+        for path in [path for path in logs if path.stem not in known][:-20]:
+            path.unlink(missing_ok=True)
+
+    def _bundle(self, release: Release) -> Path:
+        return self._shelf / "bundles" / release.bundle
+
+    def _server(self) -> Path:
+        home = self._shelf / "servers" / sha256_of_tree(_SERVING)[:16]
+        if not (home / "serving").is_dir():
+            with replacing_folder(home) as beside:
+                shutil.copytree(_SERVING, beside / "serving", ignore=shutil.ignore_patterns("__pycache__"))
+        return home

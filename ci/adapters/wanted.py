@@ -1,0 +1,73 @@
+"""What `steps.deploy` is asked to deploy: a release of the ledger, a record in a file, or a bundle folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.errors import BadInput
+from ci.files import read_json, said_plainly, sha256
+from ci.params import parse
+from ci.releases.record import Packaged, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ci.params_environments import Environment
+    from ci.shared import Shared
+
+UNSIGNED = "unsigned"
+
+
+def environment(name: str, shared: Shared) -> Environment:
+    """
+    Find an environment by name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    for item in shared.environments:
+        if item.name == name:
+            return item
+    known = ", ".join(item.name for item in shared.environments) or "none"
+    raise BadInput(f"--env: {name}: no such environment (params.yaml has {known})")
+
+
+def release(project: str, name: str | None, record: Path | None, bundles: Sequence[Path], shared: Shared) -> Release:
+    """
+    Return what is meant.
+
+    Raises:
+        BadInput: nothing was named, or it is not there, or of another project.
+        Unavailable: the ledger's remote does not answer.
+    """
+    from ci.adapters.floors import ledger, version
+
+    wanted = version(name, project) if name else None
+    if record:
+        found = parse(Release, read_json(record), str(record))
+    elif wanted is None:
+        raise BadInput("--release: missing", hint="name one of the ledger, or --record FILE")
+    elif bundles:
+        found = _unsigned(project, wanted, bundles[0])
+    else:
+        known = ledger(shared).history(project).trusted().release(wanted)
+        if known is None:
+            raise BadInput(f"{project}@v{wanted}: no such release", hint="python -m steps.history lists them")
+        found = known
+    if found.project != project or (wanted and found.version != wanted):
+        raise BadInput(f"{found.name}: is not {project}@v{wanted or found.version}")
+    return found
+
+
+def _unsigned(project: str, version: str, bundle: Path) -> Release:
+    """Make a record of a bundle that nobody packaged; `steps.promote` never takes it."""
+    manifest = bundle / "manifest.json"
+    with said_plainly(bundle):
+        size = sum(path.stat().st_size for path in bundle.iterdir())
+    digest = sha256(manifest)
+    return Release(
+        project=project, version=version, bundle=digest, data_version=UNSIGNED, recipe="0" * 64, git_commit=None,
+        gate=None, key=UNSIGNED,
+        packagings={"data": Packaged(repository=f"local/{project}", digest=f"sha256:{digest}", size=size)},
+    )  # fmt: skip

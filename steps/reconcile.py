@@ -1,0 +1,37 @@
+"""
+Make an environment what it is meant to be: schedule this.
+
+Reads   `environments` in params.yaml, what runs there
+Writes  the environment (servers, traffic), reports/<project>/reconcile.json
+Exits   0 passed, 2 bad input, 5 unavailable, 6 rolled back, 7 not restored
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ci import cli
+
+if TYPE_CHECKING:
+    from ci.report import Result
+
+
+@cli.step()
+@click.option("--env", required=True, metavar="ENVIRONMENT", help="Where.")
+@click.option("--actor", metavar="PERSON", help="Who asks.  [default: Jenkins's user, or Git's]")
+def main(run: cli.Run, env: str, actor: str | None) -> Result:
+    """Undo what a vanished runner left, start what died, stop what is no longer kept warm."""
+    from ci.adapters import environments, people, wanted
+    from ci.rollout.telling import told
+    from ci.shared import shared
+
+    common = shared()
+    running = environments.running(run.project.name, wanted.environment(env, common), common, say=run.say)
+    moved = running.reconcile(people.actor(actor))
+    return told(moved, running.actual())
+
+
+if __name__ == "__main__":
+    main()
