@@ -10,7 +10,8 @@ from ci.params import Model, Name
 
 Kind = Literal["events", "distribution", "counts"]
 Source = Literal["servers", "envoy", "prometheus", "json"]
-STANDARD = ("errors", "refused", "slow", "scores", "door_errors")
+Standard = Literal["errors", "refused", "slow", "scores", "door_errors"]
+STANDARD: tuple[Standard, ...] = ("errors", "refused", "slow", "scores", "door_errors")
 _SELECTOR = "Selector or query text; $project, $version, $cluster and $environment are filled in."
 
 
@@ -33,7 +34,9 @@ class Rule(Model):
     bad: str | None = Field(None, max_length=1000, description=f"Bad events. {_SELECTOR}")
     total: str | None = Field(None, max_length=1000, description=f"All events. {_SELECTOR}")
     buckets: str | None = Field(None, max_length=1000, description=f"Cumulative buckets with `le`. {_SELECTOR}")
-    heartbeat: str | None = Field(None, max_length=1000, description=f"Series that is there while a server is. {_SELECTOR}")
+    heartbeat: str | None = Field(
+        None, max_length=1000, description=f"Series that is there while a server is. {_SELECTOR}"
+    )
     absent: Literal["no data", "zero"] = Field("no data", description="What a series means that is not there at all.")
 
     @model_validator(mode="after")
@@ -48,7 +51,9 @@ class Rule(Model):
 class Http(Model):
     """How an HTTP API is reached."""
 
-    url: str | None = Field(None, pattern=r"^https?://[^/@\s]+[^@\s]*$", description="Base address, without a password.")
+    url: str | None = Field(
+        None, pattern=r"^https?://[^/@\s]+[^@\s]*$", description="Base address, without a password."
+    )
     username_env: str | None = Field(None, description="Environment variable with the user's name (basic).")
     password_env: str | None = Field(None, description="Environment variable with the password (basic).")
     token_env: str | None = Field(None, description="Environment variable with a bearer token.")
@@ -62,7 +67,9 @@ class Http(Model):
 class JsonApi(Http):
     """Any monitoring API that answers JSON over HTTP."""
 
-    path: str = Field("/", max_length=500, description="Path and query; $query, $since and $until (seconds) are filled in.")
+    path: str = Field(
+        "/", max_length=500, description="Path and query; $query, $since and $until (seconds) are filled in."
+    )
     body: str | None = Field(None, max_length=4000, description="JSON to POST instead of a GET, filled in likewise.")
     times: str = Field("$.times[*]", max_length=200, description="JSONPath of the points' times.")
     values: str = Field("$.values[*]", max_length=200, description="JSONPath of the points' values.")
@@ -98,10 +105,12 @@ class Verification(Model):
     sample_ratio: bool = Field(True, description="Is it checked that each release got the traffic it should?")
     ratio_tolerance: float = Field(0.25, ge=0, le=10, description="Relative departure from the weight that is none.")
     leave_one_out: int = Field(3, ge=2, description="With so many servers a verdict must survive leaving out any one.")
-    standard: list[Literal["errors", "refused", "slow", "scores", "door_errors"]] = Field(
+    standard: list[Standard] = Field(
         default_factory=lambda: list(STANDARD), description="Metrics that need no declaration."
     )
-    metrics: dict[Name, Rule] = Field(default_factory=dict, description="More metrics, or other rules for standard ones.")
+    metrics: dict[Name, Rule] = Field(
+        default_factory=dict, description="More metrics, or other rules for standard ones."
+    )
     prometheus: Http = Http()
     json_api: JsonApi = JsonApi()
     acceptance: Acceptance = Acceptance()

@@ -8,7 +8,6 @@ Exits   0 passed, 2 bad input, 3 rejected, 4 inconclusive, 5 unavailable
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,8 @@ import click
 from ci import cli
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ci.report import Result
 
 _ARM = "VERSION@BUNDLE=ADDRESS[,ADDRESS]"
@@ -27,7 +28,9 @@ _ARM = "VERSION@BUNDLE=ADDRESS[,ADDRESS]"
 @click.option("--candidate", metavar=_ARM, help="The release to look at, instead of what runs there.")
 @click.option("--baseline", metavar=_ARM, help="The one to compare it with.")
 @click.option("--admin", metavar="URL", default="", help="Envoy's admin interface.")
-@click.option("--weight", type=click.FloatRange(0, 100), default=50, help="Share of requests of the candidate, percent.")
+@click.option(
+    "--weight", type=click.FloatRange(0, 100), default=50, help="Share of requests of the candidate, percent."
+)
 @click.option("--deadline-s", type=float, help="Longest wait for an answer.  [default: the policy's]")
 @click.option("--replay", type=cli.INPUT, metavar="FILE", help="Judge stored evidence again, offline.")
 def main(

@@ -114,7 +114,9 @@ def _constant(alpha: float, a: float) -> float:
     return _solve(lambda c: math.log(min(least(c), 1e300) / alpha), 3.0, 500.0)
 
 
-def quantile_bound(p: float, t: float, alpha: float, t_opt: float, *, delta: float = 0.5, s: float = 1.4, eta: float = 2.0) -> float:
+def quantile_bound(
+    p: float, t: float, alpha: float, t_opt: float, *, delta: float = 0.5, s: float = 1.4, eta: float = 2.0
+) -> float:
     """Bound on t·(F̂(q) − F(q)) for all quantiles p and times t at once (1906.09712, theorem 5: double stitching)."""
     m = max(t, t_opt)
     logit = math.log(p / (1 - p))
@@ -127,10 +129,14 @@ def quantile_bound(p: float, t: float, alpha: float, t_opt: float, *, delta: flo
     ell += math.log(2 * z * (2 * z + 1) / (alpha * math.log(eta) ** s))
     k1, k2 = (eta**0.25 + eta**-0.25) / math.sqrt(2), (math.sqrt(eta) + 1) / 2
     shift = k2 * (1 - 2 * p) / 3 * ell
-    return delta * math.sqrt(eta * m * variance / t_opt) + math.sqrt(k1 * k1 * variance * m * ell + shift * shift) + shift
+    return (
+        delta * math.sqrt(eta * m * variance / t_opt) + math.sqrt(k1 * k1 * variance * m * ell + shift * shift) + shift
+    )
 
 
-def quantile_band(bounds: Sequence[float], counts: Sequence[int], q: float, alpha: float, t_min: float = 100.0) -> tuple[float, float]:
+def quantile_band(
+    bounds: Sequence[float], counts: Sequence[int], q: float, alpha: float, t_min: float = 100.0
+) -> tuple[float, float]:
     """
     Band for a quantile of a histogram, valid at all times: between which bucket bounds it lies.
 

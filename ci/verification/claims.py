@@ -173,4 +173,3 @@ def claims_of(rule: Rule, windows: Windows) -> Claims | None:
     if rule.kind == "counts":
         return Alone(rule)
     return Distribution(rule, len(windows.cells) - 1) if len(windows.cells) > 1 else None
-

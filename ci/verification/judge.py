@@ -146,9 +146,7 @@ class Judge:
         self.policy, self.rules = policy, dict(rules)
         shares = sum(rule.share for rule in rules.values() if rule.critical) or 1.0
         self.metrics = {
-            name: MetricJudge(
-                name, rule, policy.alpha * rule.share / shares, policy.go_on_alpha, policy.leave_one_out
-            )
+            name: MetricJudge(name, rule, policy.alpha * rule.share / shares, policy.go_on_alpha, policy.leave_one_out)
             for name, rule in rules.items()
         }
         self._ratio = Ratio(policy.ratio_tolerance)

@@ -8,6 +8,7 @@ requests cannot mislead it. Turner, Ly & Grünwald, arXiv 2106.02693; Howard et 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ def _short(n_a: Ints, n_b: Ints, m: Ints, odds: Sequence[float]) -> Floats:
     order = np.argsort(m, kind="stable")
     cuts = np.searchsorted(m[order], np.arange(1, int(m.max()) + 2))
     weights = np.asarray(odds)
-    for bad, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False), 1):
+    for bad, (start, end) in enumerate(itertools.pairwise(cuts), 1):
         index = order[start:end]
         if not len(index):
             continue

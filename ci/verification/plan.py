@@ -31,7 +31,7 @@ _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]
 def rules_of(policy: Verification) -> dict[str, Rule]:
     """Put the standard metrics and the policy's own together."""
     found = {name: DEFAULTS[name] for name in policy.standard}
-    return found | {name: rule for name, rule in policy.metrics.items()}
+    return found | dict(policy.metrics.items())
 
 
 def plan(question: Question, policy: Verification) -> tuple[dict[str, Rule], Wanted]:
@@ -74,7 +74,9 @@ def _not_here(name: str, source: Source, question: Question, *, standard: bool) 
     return ""
 
 
-def _query(name: str, rule: Rule, source: Source, role: str, arm: Arm, question: Question, policy: Verification) -> Query:
+def _query(
+    name: str, rule: Rule, source: Source, role: str, arm: Arm, question: Question, policy: Verification
+) -> Query:
     expected = tuple(arm.addresses) if source == "servers" else ()
     if rule.bad or rule.buckets:
         return _told(name, rule, source, role, arm, question, expected)
@@ -152,7 +154,7 @@ def selector(text: str, where: str) -> Selector:
     """
     found = _SELECTOR.fullmatch(text)
     if not found:
-        raise BadInput(f"verification.{where}: {text[:80]}: not a selector such as family{{label=\"value\"}}")
+        raise BadInput(f'verification.{where}: {text[:80]}: not a selector such as family{{label="value"}}')
     inner, matchers, place = found.group(2) or "", [], 0
     while inner[place:].strip():
         item = _MATCHER.match(inner, place)

@@ -165,7 +165,8 @@ def dirichlet(counts: Ints, shares: Sequence[float], strength: float = 100.0) ->
     """
     rho = np.asarray(shares, dtype=float) / np.sum(shares)
     total = np.cumsum(counts, axis=0)
-    return _log_marginal(total, strength * rho) - total @ np.log(rho)
+    found: Floats = _log_marginal(total, strength * rho) - total @ np.log(rho)
+    return found
 
 
 def _log_marginal(total: Ints, prior: Floats) -> Floats:
@@ -176,7 +177,9 @@ def _log_marginal(total: Ints, prior: Floats) -> Floats:
     return found
 
 
-def rate_ratio_band(counts: Sequence[int], shares: Sequence[float], alpha: float, strength: float = 100.0) -> tuple[float, float]:
+def rate_ratio_band(
+    counts: Sequence[int], shares: Sequence[float], alpha: float, strength: float = 100.0
+) -> tuple[float, float]:
     """
     Confidence sequence for log(rate of b / rate of a) from counts without exposures (a, b), of traffic split by `shares`.
 

@@ -58,7 +58,9 @@ class Tape:
 
     def latest(self, metric: str, arm: str) -> float | None:
         """Return when an arm was last seen, if ever."""
-        return max((max(times) for place, times in self._seen.items() if place[:2] == (metric, arm) and times), default=None)
+        return max(
+            (max(times) for place, times in self._seen.items() if place[:2] == (metric, arm) and times), default=None
+        )
 
     def fresh(self, metric: str, arm: str, instance: str, edges: Sequence[float], stale_s: float) -> NDArray[np.bool_]:
         """Say for each window whether the instance was surely there at both its edges; shape (n_edges − 1,)."""
@@ -72,7 +74,8 @@ class Tape:
 
     def increments(self, metric: str, arm: str, instance: str, edges: Sequence[float]) -> dict[str, Ints]:
         """Count by cell what happened in each window; shape (n_edges − 1,) each."""
-        place, found = (metric, arm, instance), {}
+        place = (metric, arm, instance)
+        found: dict[str, Ints] = {}
         first_seen = min(self._seen.get(place, ()), default=math.inf)
         for (where, cell, _), samples in self._samples.items():
             if where == place and samples:
@@ -92,4 +95,3 @@ def _counted(samples: Mapping[float, float], first_seen: float, edges: Sequence[
     at_edges = total[np.searchsorted(times, edges, side="right")]
     found: Ints = np.rint(np.diff(at_edges)).astype(np.int64)
     return found
-

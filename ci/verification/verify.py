@@ -71,10 +71,17 @@ class Verify:
         return self._done(question, judged, accepted, rules, wanted, watch.unusable)
 
     def _done(
-        self, question: Question, judged: Judged, accepted: list[Check], rules: Mapping[str, Rule],
-        wanted: Wanted | None, unusable: Mapping[str, int],
+        self,
+        question: Question,
+        judged: Judged,
+        accepted: list[Check],
+        rules: Mapping[str, Rule],
+        wanted: Wanted | None,
+        unusable: Mapping[str, int],
     ) -> Verdict:
-        skipped = [Check(n, Found.SKIPPED, f"not asked for: {why}") for n, why in (wanted.skipped if wanted else {}).items()]
+        skipped = [
+            Check(n, Found.SKIPPED, f"not asked for: {why}") for n, why in (wanted.skipped if wanted else {}).items()
+        ]
         checks = [*accepted, *judged.checks, *skipped]
         self.looking.evidence |= {
             "schema_version": 1,
@@ -82,6 +89,7 @@ class Verify:
             "question": _of_question(question),
             "policy": self.policy.model_dump(mode="json"),
             "rules": {name: rule.model_dump(mode="json") for name, rule in rules.items()},
+            "order": list(rules),
             "queries": [_of_query(q) for queries in (wanted.by_source if wanted else {}).values() for q in queries],
             "unusable_windows": dict(unusable),
             "accepted": [[check.name, check.outcome.value, check.message] for check in accepted],
@@ -159,7 +167,9 @@ class _Watch:
         for off in (skew, ahead):
             if abs(off) > self.policy.max_skew_s and (off is skew or off > 0):
                 text = f"{source}: its clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} ours"
-                self.tape.complaints += [] if any(c.startswith(f"{source}: its clock") for c in self.tape.complaints) else [text]
+                self.tape.complaints += (
+                    [] if any(c.startswith(f"{source}: its clock") for c in self.tape.complaints) else [text]
+                )
 
     def _cut(self, name: str, rule: Rule, edges: list[float]) -> None:
         queries = [q for group in self.wanted.by_source.values() for q in group if q.metric == name]
@@ -187,9 +197,7 @@ def spelled(judged: Judged) -> dict[str, Any]:
     return {
         "answer": judged.answer.value,
         "message": judged.message,
-        "checks": [
-            [c.name, c.outcome.value, c.message, c.n, {k: v for k, v in sorted(c.extra.items())}] for c in judged.checks
-        ],
+        "checks": [[c.name, c.outcome.value, c.message, c.n, dict(sorted(c.extra.items()))] for c in judged.checks],
     }
 
 
@@ -221,6 +229,7 @@ class _Kept(Model):
     method: str
     policy: Verification
     rules: dict[str, Rule]
+    order: list[str]
     windows: dict[str, dict[str, Any]]
     complaints: list[str]
     accepted: list[tuple[str, str, str]]
@@ -243,7 +252,9 @@ def replay(document: Any, where: str) -> tuple[Judged, Judge | None]:
     if broken:
         judged, judge = Judged(Answer.WORSE, f"{broken[0]}: {broken[2]}", [], []), None
     else:
-        judge = Judge(kept.rules, kept.policy)
+        if sorted(kept.order) != sorted(kept.rules):
+            raise BadInput(f"{where}: order and rules name different metrics")
+        judge = Judge({name: kept.rules[name] for name in kept.order}, kept.policy)
         for name, found in kept.windows.items():
             if name not in kept.rules:
                 raise BadInput(f"{where}: windows of {name[:60]}, for which there is no rule")

@@ -122,7 +122,12 @@ class Grid:
 
 
 def cut(
-    tape: Tape, grid: Grid, edges: Sequence[float], metric: str, kind: str, instances: Mapping[str, Sequence[str]],
+    tape: Tape,
+    grid: Grid,
+    edges: Sequence[float],
+    metric: str,
+    kind: str,
+    instances: Mapping[str, Sequence[str]],
     weight: float,
 ) -> tuple[Windows, int]:
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters.http import ask
@@ -55,7 +54,9 @@ class Acceptor:
         except (ValueError, KeyError, TypeError):
             return Check(name, Found.REJECTED, "does not describe its model")
         if release.version not in has or bundle != f"sha256:{release.bundle}":
-            return Check(name, Found.REJECTED, f"serves {', '.join(map(str, has))} ({bundle[:19]}), not {release.version}")
+            return Check(
+                name, Found.REJECTED, f"serves {', '.join(map(str, has))} ({bundle[:19]}), not {release.version}"
+            )
         return Check(name, Found.PASSED, f"ready, serves {release.version}")
 
     def _golden(self, question: Question) -> Check:
@@ -67,7 +68,9 @@ class Acceptor:
             problem = self._asked(question, row, expected)
             if problem:
                 return Check("golden rows", Found.REJECTED, f"row {place}: {problem}", n=place)
-        return Check("golden rows", Found.PASSED, f"{len(rows)} answered as sealed, through the front door", n=len(rows))
+        return Check(
+            "golden rows", Found.PASSED, f"{len(rows)} answered as sealed, through the front door", n=len(rows)
+        )
 
     def _rows(self, arm: Arm) -> Any:
         for folder in self._bundles:
@@ -81,7 +84,9 @@ class Acceptor:
         version, said = question.candidate.release.version, "nobody"
         headers = {"x-slipway-release": version, "x-slipway-synthetic": "1"}
         for _ in range(self._policy.tries):
-            status, found, raw = ask(f"{question.door}/predict", body=row, headers=headers, timeout_s=self._policy.timeout_s)
+            status, found, raw = ask(
+                f"{question.door}/predict", body=row, headers=headers, timeout_s=self._policy.timeout_s
+            )
             said = found.get("x-slipway-release", "nobody")
             if f"@{version};" not in said:
                 continue
@@ -97,10 +102,10 @@ class Acceptor:
 
 def _near(found: Any, expected: Any, tolerance: float) -> bool:
     if isinstance(expected, list):
-        return isinstance(found, list) and len(found) == len(expected) and all(
-            _near(a, b, tolerance) for a, b in zip(found, expected, strict=True)
+        return (
+            isinstance(found, list)
+            and len(found) == len(expected)
+            and all(_near(a, b, tolerance) for a, b in zip(found, expected, strict=True))
         )
     number = isinstance(found, int | float) and math.isfinite(found)
     return number and abs(found - expected) <= tolerance * max(1.0, abs(expected))
-
-

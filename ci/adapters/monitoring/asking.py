@@ -62,7 +62,9 @@ def replayed(path: Path, picture: Path) -> Result:
         BadInput: it is no evidence, or does not give the verdict that it tells.
     """
     judged, judge = replay(read_json(path), str(path))
-    return told(Verdict(judged.answer, judged.message, tuple(judged.checks)), drawn(judge, picture) if judge else [], path)
+    return told(
+        Verdict(judged.answer, judged.message, tuple(judged.checks)), drawn(judge, picture) if judge else [], path
+    )
 
 
 def _policy(asked: Asked) -> Verification:
@@ -99,7 +101,9 @@ def _of_options(asked: Asked) -> Question:
     since = datetime.now(UTC).isoformat()
     weight = asked.weight if baseline else 100.0
     name = asked.environment or "elsewhere"
-    return Question(asked.project, name, candidate, baseline, weight, since, asked.admin, (asked.door or "").rstrip("/"))
+    return Question(
+        asked.project, name, candidate, baseline, weight, since, asked.admin, (asked.door or "").rstrip("/")
+    )
 
 
 def _arm(project: str, option: str, text: str) -> Arm:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ci.adapters.monitoring.http import Asker
 from ci.errors import Unavailable
-from ci.params_verification import Http
 from ci.verification.interface import Query, Reading, Sample, Seen, Selector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from ci.params_verification import Http
 
 _LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+\S+)?\s*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"\s*,?')
@@ -53,7 +54,9 @@ def matches(selector: Selector, labels: Mapping[str, str]) -> bool:
     return True
 
 
-def readings(query: Query, instance: str, found: Sequence[Point], at: float) -> tuple[list[Sample], list[Seen], list[str]]:
+def readings(
+    query: Query, instance: str, found: Sequence[Point], at: float
+) -> tuple[list[Sample], list[Seen], list[str]]:
     """Turn one page of one instance into samples; a value that is no number leaves the instance unseen."""
     samples: dict[tuple[str, str], Sample] = {}
     complaints, sound, there = [], True, query.heartbeat is None
@@ -61,7 +64,11 @@ def readings(query: Query, instance: str, found: Sequence[Point], at: float) -> 
         if query.heartbeat and point.family == query.heartbeat.family and matches(query.heartbeat, point.labels):
             there = True
         for cell, selector in query.cells.items():
-            if not isinstance(selector, Selector) or point.family != selector.family or not matches(selector, point.labels):
+            if (
+                not isinstance(selector, Selector)
+                or point.family != selector.family
+                or not matches(selector, point.labels)
+            ):
                 continue
             if not math.isfinite(point.value):
                 sound = False

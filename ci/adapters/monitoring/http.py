@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from ci.errors import BadInput, Unavailable
-from ci.params_verification import Http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ci.params_verification import Http
 
 _LATER = {408, 425, 429}
 _FIRST_WAIT_S = 0.2

@@ -63,12 +63,19 @@ class Prometheus:
                         unsound.add((instance, at))
         if query.heartbeat:
             beats = self._matrix(query.heartbeat, since, until)
-            alive = {(labels.get("instance", "all"), at) for labels, values in beats for at, value in values if value == value}
+            alive = {
+                (labels.get("instance", "all"), at)
+                for labels, values in beats
+                for at, value in values
+                if value == value
+            }
         seen = [Seen(query.metric, query.arm, instance, at) for instance, at in sorted(alive - unsound)]
         bad = {instance for instance, _ in unsound}
         return [s for s in samples if s.instance not in bad or (s.instance, s.at) not in unsound], seen, complaints
 
-    def _matrix(self, selector: Selector | str, since: float, until: float) -> list[tuple[Mapping[str, str], list[tuple[float, float]]]]:
+    def _matrix(
+        self, selector: Selector | str, since: float, until: float
+    ) -> list[tuple[Mapping[str, str], list[tuple[float, float]]]]:
         span = max(1, math.ceil(until - since))
         form = {"query": f"{selector}[{span}s]", "time": f"{until:.3f}", "timeout": f"{self._asker.http.timeout_s:g}s"}
         answer = self._asker.json("/api/v1/query", form)
@@ -79,5 +86,3 @@ class Prometheus:
             return [(dict(item["metric"]), [(float(at), float(raw)) for at, raw in item["values"]]) for item in result]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Unavailable(f"{self._asker.url}: answers, but not as Prometheus does") from error
-
-

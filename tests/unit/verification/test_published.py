@@ -55,7 +55,9 @@ SINGLE = {
     ("name", "case"), [(n, c) for n in SINGLE for c in CASES if c["id"] == n], ids=lambda value: str(value)[:60]
 )
 def test_band_is_the_published_one(name: str, case: dict[str, Any]) -> None:
-    assert SINGLE[name](case["args"]) == pytest.approx(case["expected"], abs=5e-5 if case["expected"] != [0.0, 1.0] else 0)
+    assert SINGLE[name](case["args"]) == pytest.approx(
+        case["expected"], abs=5e-5 if case["expected"] != [0.0, 1.0] else 0
+    )
 
 
 def test_every_case_is_used() -> None:
