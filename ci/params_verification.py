@@ -91,6 +91,9 @@ class Acceptance(Model):
 class Verification(Model):
     """How releases are looked at in one environment; safe as it stands."""
 
+    by: Literal["health", "statistics"] = Field(
+        "health", description="Who decides during a rollout: example rows alone, or the statistics of this section."
+    )
     source: Source = Field("servers", description="Who is asked unless a metric says otherwise.")
     window_s: float = Field(5, ge=0.2, le=3600, description="Length of a window, seconds.")
     lag_s: float = Field(1, ge=0, le=3600, description="Time until a window's counts are complete, seconds.")

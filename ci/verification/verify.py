@@ -16,7 +16,7 @@ from ci.files import to_json
 from ci.params import Model, parse
 from ci.params_verification import Rule, Verification
 from ci.report import Check, Found, finite
-from ci.rollout.interface import Answer, Question, Verdict
+from ci.rollout.interface import Answer, Question, Verdict, Verifier
 from ci.verification.interface import BASELINE, CANARY
 from ci.verification.judge import Judge, Judged
 from ci.verification.plan import plan
@@ -36,7 +36,7 @@ _DECIDED = {Answer.WORSE, Answer.NOT_WORSE, Answer.INVALID}
 class Looking:
     """What a verification needs of the world."""
 
-    providers: Mapping[str, Provider]
+    providers: Callable[[Question], Mapping[str, Provider]]
     clock: Clock
     tell: Callable[[str], None]
     accept: Callable[[Question], Sequence[Check]] = lambda _: ()
@@ -101,6 +101,29 @@ class Verify:
         return Verdict(judged.answer, judged.message, tuple(checks), kept)
 
 
+class AtDeadline:
+    """A verifier that takes "not enough evidence" as the policy wants it taken; it never becomes a pass."""
+
+    def __init__(self, verifier: Verifier, policy: Verification) -> None:
+        """Take whom to ask, and the policy."""
+        self._verifier, self._policy = verifier, policy
+
+    def verify(self, question: Question) -> Verdict:
+        """
+        Ask; at the deadline hold, or roll back.
+
+        Raises:
+            Unavailable, BadInput: as the verifier says.
+        """
+        found = self._verifier.verify(question)
+        if found.answer is Answer.NOT_ENOUGH and self._policy.at_deadline == "roll_back":
+            message = (
+                f"no verdict within {self._policy.deadline_s:g} s, and then the policy rolls back: {found.message}"
+            )
+            return Verdict(Answer.WORSE, message, found.checks, found.evidence)
+        return found
+
+
 class _Watch:
     """One look after the other."""
 
@@ -108,6 +131,7 @@ class _Watch:
         self, question: Question, policy: Verification, rules: Mapping[str, Rule], wanted: Wanted, looking: Looking
     ) -> None:
         self.question, self.policy, self.rules, self.wanted, self.looking = question, policy, rules, wanted, looking
+        self._providers = looking.providers(question)
         self.judge, self.tape = Judge(rules, policy), Tape()
         since = datetime.fromisoformat(question.since)
         self.start = (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp()
@@ -151,7 +175,7 @@ class _Watch:
 
     def _read(self, source: str, queries: Sequence[Query], now: float, begun: float) -> None:
         try:
-            reading = self.looking.providers[source].read(queries, self._read_until - self.policy.stale_s, now)
+            reading = self._providers[source].read(queries, self._read_until - self.policy.stale_s, now)
         except KeyError as error:
             raise BadInput(f"verification: there is no source {source}") from error
         except Unavailable as error:

@@ -48,7 +48,7 @@ def looked(asked: Asked, say: Callable[[str], None], picture: Path) -> Result:
         Unavailable: a source does not answer.
     """
     policy, question = _policy(asked), _question(asked)
-    verify = verifier(policy, question.admin, say, [Path("artifacts", asked.project)])
+    verify = verifier(policy, say, [Path("artifacts", asked.project)])
     verdict = verify.verify(question)
     judge = verify.looking.judge
     return told(verdict, drawn(judge, picture) if judge else [], next((Path(p) for p in verdict.evidence), None))

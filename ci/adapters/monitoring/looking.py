@@ -35,20 +35,30 @@ class SystemClock:
 
 def verifier(
     policy: Verification,
-    admin: str,
     say: Callable[[str], None],
     bundles: Sequence[Path] = (),
     keep_in: Path = EVIDENCE,
 ) -> Verify:
     """Make a verifier that asks whom the policy names."""
-    providers: dict[str, Provider] = {"servers": Pages(_quick(policy))}
-    if admin:
-        providers["envoy"] = Envoy(_quick(policy), admin)
-    if policy.prometheus.url:
-        providers["prometheus"] = Prometheus(policy.prometheus, policy.prometheus.url)
     accept = Acceptor(policy.acceptance, bundles)
-    looking = Looking(providers, SystemClock(), say, accept, lambda document: kept(document, keep_in))
+    looking = Looking(
+        lambda question: providers(policy, question.admin),
+        SystemClock(),
+        say,
+        accept,
+        lambda document: kept(document, keep_in),
+    )
     return Verify(policy, looking)
+
+
+def providers(policy: Verification, admin: str) -> dict[str, Provider]:
+    """Make every source that can be asked."""
+    found: dict[str, Provider] = {"servers": Pages(_quick(policy))}
+    if admin:
+        found["envoy"] = Envoy(_quick(policy), admin)
+    if policy.prometheus.url:
+        found["prometheus"] = Prometheus(policy.prometheus, policy.prometheus.url)
+    return found
 
 
 def _quick(policy: Verification) -> Http:

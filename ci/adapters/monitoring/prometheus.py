@@ -67,7 +67,7 @@ class Prometheus:
                 (labels.get("instance", "all"), at)
                 for labels, values in beats
                 for at, value in values
-                if value == value
+                if math.isfinite(value)
             }
         seen = [Seen(query.metric, query.arm, instance, at) for instance, at in sorted(alive - unsound)]
         bad = {instance for instance, _ in unsound}

@@ -124,7 +124,7 @@ def policy(**changes: Any) -> Verification:
 
 def look(asked: Question, rules: Verification, folder: Path) -> tuple[Verdict, list[str]]:
     said: list[str] = []
-    return verifier(rules, "", said.append, [BUNDLE], folder).verify(asked), said
+    return verifier(rules, said.append, [BUNDLE], folder).verify(asked), said
 
 
 @pytest.fixture(scope="module")
