@@ -70,7 +70,7 @@ class Environments:
     def question(self) -> Question | None:
         """Ask what may be asked of what runs now: of a candidate on its way in, else of the live release alone."""
         state = self._store.read()
-        if state is None or state.live is None and state.rollout is None:
+        if state is None or (state.live is None and state.rollout is None):
             return None
         rollout, baseline = state.rollout, None
         candidate = rollout.candidate if rollout else str(state.live)
