@@ -79,7 +79,8 @@ def fixed(data: Windows, allowed: int = 5) -> int | None:
 
 def kayenta(data: Windows) -> int | None:
     """Mann-Whitney on the windows' rates with a tolerance of .25 at confidence .98, once."""
-    a, b = ((lambda x: x[:, 0] / np.maximum(x[:, 1], 1))(data.arms[arm].sum()) for arm in (BASELINE, CANARY))
+    counts = [data.arms[arm].sum() for arm in (BASELINE, CANARY)]
+    a, b = (found[:, 0] / np.maximum(found[:, 1], 1) for found in counts)
     if not (a.any() or b.any()):
         return None
     shift = a + 0.25 * a.mean()
@@ -89,10 +90,16 @@ def kayenta(data: Windows) -> int | None:
 METHODS = {"z at each look": z_each_look, "fixed threshold": fixed, "mann-whitney once": kayenta}
 
 
-def setting(name: str, kind: str, n: tuple[int, int], rates: tuple[float, float], reps: int, seed: int) -> dict[str, Any]:
+def setting(
+    name: str, kind: str, n: tuple[int, int], rates: tuple[float, float], reps: int, seed: int
+) -> dict[str, Any]:
     """Simulate one setting with every method."""
     draw = np.random.default_rng(seed)
-    stops: dict[str, list[int | None]] = {"ours, no increase allowed": [], "ours, default": [], **{m: [] for m in METHODS}}
+    stops: dict[str, list[int | None]] = {
+        "ours, no increase allowed": [],
+        "ours, default": [],
+        **{m: [] for m in METHODS},
+    }
     for _ in range(reps):
         n_a, n_b, weight, base = traffic(draw, kind, n)
         y_a, y_b = (draw.binomial(m, np.minimum(rate * base, 1)) for m, rate in ((n_a, rates[0]), (n_b, rates[1])))
@@ -106,7 +113,11 @@ def setting(name: str, kind: str, n: tuple[int, int], rates: tuple[float, float]
         hit = [stop for stop in found if stop is not None]
         share = len(hit) / reps
         error = math.sqrt(max(share * (1 - share), 1 / reps) / reps)
-        row[method] = {"share": round(share, 4), "mc_error": round(error, 4), "median_min": float(np.median(hit)) if hit else None}
+        row[method] = {
+            "share": round(share, 4),
+            "mc_error": round(error, 4),
+            "median_min": float(np.median(hit)) if hit else None,
+        }
     return row
 
 
@@ -125,7 +136,9 @@ def one_look(days_s: int = 86_400, metrics: int = 20) -> dict[str, float]:
     everything = time.perf_counter() - start
     looks = []
     for _ in range(5):
-        new = [windows(np.array([450]), np.array([2]), np.array([50]), np.array([0]), 0.1, f"m{i}") for i in range(metrics)]
+        new = [
+            windows(np.array([450]), np.array([2]), np.array([50]), np.array([0]), 0.1, f"m{i}") for i in range(metrics)
+        ]
         start = time.perf_counter()
         for item in new:
             judge.add(item)

@@ -55,7 +55,10 @@ def running(
 
 
 def verifier(
-    project: str, environment: Environment, shared: Shared, say: Callable[[str], None] = lambda _text: None
+    project: str,
+    environment: Environment,
+    shared: Shared,  # noqa: ARG001 # for who knows more
+    say: Callable[[str], None] = lambda _text: None,
 ) -> Verifier:
     """Make what is asked at each stage of a rollout; `verification.by` of the environment chooses."""
     from ci.adapters.monitoring.looking import verifier as looking

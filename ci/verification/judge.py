@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ci.report import Check, Found
 from ci.rollout.interface import Answer
 from ci.verification.claims import Ratio, claims_of
@@ -20,6 +22,8 @@ from ci.verification.windows import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from ci.params_verification import Rule, Verification
     from ci.verification.claims import Claims
@@ -64,6 +68,8 @@ class MetricJudge:
         self._leave_one_out = leave_one_out
         self.parts: list[Windows] = []
         self.claims: Claims | None = None
+        self._ends: list[NDArray[np.float64]] = []
+        self._totals: dict[str, NDArray[np.int64]] = {}
 
     def add(self, windows: Windows) -> None:
         """Add closed windows, once."""
@@ -71,10 +77,13 @@ class MetricJudge:
             return
         if self.parts and windows.cells != self.parts[0].cells:
             if self.rule.kind == "distribution" and self.claims is None:
-                self.parts = []  # until there is traffic nobody knows the buckets
+                self.parts, self._ends, self._totals = [], [], {}  # until there is traffic nobody knows the buckets
             else:
                 windows = joined([self.parts[0], windows]).tail(len(windows), self.parts[0].cells)
         self.parts.append(windows)
+        self._ends.append(windows.starts + windows.length_s)
+        for arm, found in windows.arms.items():
+            self._totals[arm] = self._totals.get(arm, 0) + found.values.sum(axis=(0, 1))
         self.claims = self.claims or claims_of(self.rule, windows)
         if self.claims:
             self.claims.add(windows)
@@ -88,29 +97,40 @@ class MetricJudge:
 
     def standing(self) -> Standing | None:
         """Say where the metric stands; None without a window."""
-        windows, claims = self.windows, self.claims
-        if windows is None or claims is None:
+        claims = self.claims
+        if not self.parts or claims is None:
             return None
-        worse, alone = self._worse(windows, claims)
-        counts = {arm: _bad_and_all(found.values.sum(axis=(0, 1)).tolist()) for arm, found in windows.arms.items()}
+        worse, alone = self._worse(claims)
+        counts = {arm: _bad_and_all(total.tolist()) for arm, total in self._totals.items()}
         return Standing(
             metric=self.name,
             log_worse=now(claims.worse),
             log_not_worse=min((now(item) for item in claims.not_worse), default=0.0),
             need_worse=-math.log(self.alpha) if self.rule.critical else math.inf,
             need_not_worse=-math.log(self.go_on_alpha),
-            worse_at=_ended(windows, worse if self.rule.critical else None),
-            not_worse_at=_ended(windows, claims.not_worse_at(self.go_on_alpha)),
-            windows=len(windows),
+            worse_at=self._ended(worse if self.rule.critical else None),
+            not_worse_at=self._ended(claims.not_worse_at(self.go_on_alpha)),
+            windows=sum(map(len, self._ends)),
             baseline=counts.get(BASELINE),
             canary=counts[CANARY],
             told_apart=alone,
         )
 
-    def _worse(self, windows: Windows, claims: Claims) -> tuple[int | None, str]:
+    def _ended(self, place: int | None) -> float | None:
+        """Return when a window ended."""
+        if place is None:
+            return None
+        if len(self._ends) > 1:
+            self._ends = [np.concatenate(self._ends)]
+        return float(self._ends[0][place])
+
+    def _worse(self, claims: Claims) -> tuple[int | None, str]:
         """Find the window from which it is worse whichever server is left out; else the server that makes the case."""
         at = claims.worse_at(self.alpha)
         if at is None:
+            return None, ""
+        windows = self.windows
+        if windows is None:
             return None, ""
         for counts in windows.arms.values():
             if len(counts.instances) < self._leave_one_out:
@@ -125,10 +145,6 @@ class MetricJudge:
                     return None, name
                 at = max(at, without)
         return at, ""
-
-
-def _ended(windows: Windows, place: int | None) -> float | None:
-    return None if place is None else float(windows.starts[place]) + windows.length_s
 
 
 def _bad_and_all(cells: list[int]) -> tuple[int, int]:

@@ -232,3 +232,47 @@ def test_prometheus_that_dies_half_way_is_unavailable(two: tuple[str, str], tmp_
         tight = rules.model_copy(update={"metrics": {"errors": Rule(negligible=0.0001)}})
         with pytest.raises(Unavailable):
             look(question(*two), tight, tmp_path)
+
+
+def step(*options: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "steps.verify", "--project", "flights", *options]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return ended.returncode, ended.stderr
+
+
+def as_option(version: str, address: str) -> str:
+    return f"{version}@{sha256(BUNDLE / 'manifest.json')}={address}"
+
+
+def test_step_ends_with_4_without_traffic_and_its_evidence_replays_to_4(two: tuple[str, str]) -> None:
+    code, said = step(
+        "--candidate", as_option("1.1.0", two[1]), "--baseline", as_option("1.0.0", two[0]), "--deadline-s", "1"
+    )
+    assert code == 4, said
+    (path,) = read_json(ROOT / "reports/flights/verify.json")["outputs"]
+    assert step("--replay", path)[0] == 4
+
+
+def test_step_ends_with_0_for_evidence_of_a_good_release_and_3_for_a_dead_one(
+    two: tuple[str, str], tmp_path: Path
+) -> None:
+    with load(*two):
+        verdict, _ = look(question(*two), policy(), tmp_path)
+    code, said = step("--replay", next(iter(verdict.evidence)))
+    assert code == 0, said
+    code, said = step("--candidate", as_option("1.1.0", f"127.0.0.1:{free_port()}"))
+    assert code == 3
+    assert "does not answer" in said
+
+
+def test_step_ends_with_2_for_altered_evidence_and_5_for_a_silent_door(two: tuple[str, str], tmp_path: Path) -> None:
+    verdict, _ = look(question(*two), policy(deadline_s=0.5), tmp_path)
+    document = read_json(Path(next(iter(verdict.evidence))))
+    document["verdict"]["answer"] = "not worse"
+    (tmp_path / "altered.json").write_text(json.dumps(document))
+    code, said = step("--replay", str(tmp_path / "altered.json"))
+    assert code == 2
+    assert "but its windows say" in said
+    door = f"http://127.0.0.1:{free_port()}"
+    code, said = step("--candidate", as_option("1.1.0", two[1]), "--door", door)
+    assert code == 5, said
