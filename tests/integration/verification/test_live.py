@@ -276,3 +276,11 @@ def test_step_ends_with_2_for_altered_evidence_and_5_for_a_silent_door(two: tupl
     door = f"http://127.0.0.1:{free_port()}"
     code, said = step("--candidate", as_option("1.1.0", two[1]), "--door", door)
     assert code == 5, said
+
+
+def test_synthetic_requests_are_counted_apart(two: tuple[str, str]) -> None:
+    row = json.dumps(read_json(BUNDLE / "golden.json")["rows"][0]).encode()
+    headers = {"Content-Type": "application/json", "x-slipway-synthetic": "1"}
+    urllib.request.urlopen(urllib.request.Request(f"http://{two[0]}/predict", row, headers), timeout=5).read()
+    page = urllib.request.urlopen(f"http://{two[0]}/metrics", timeout=5).read().decode()
+    assert 'version="1.0.0"' in next(x for x in page.splitlines() if x.startswith("slipway_synthetic_requests_total{"))
