@@ -54,6 +54,8 @@ class App:
             await send({"type": "http.response.body", "body": reply.body})
         requests = live.telemetry if live else self.state.nobody
         requests.done(route, _OUTCOMES.get(status) or _outcome(status), perf_counter() - start)
+        if call.synthetic:
+            requests.synthetic[route] += 1
         if self._log_all and status < 400:
             self._tell(call, route, status, start, "")
 

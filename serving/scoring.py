@@ -112,7 +112,7 @@ class Scoring:
 
     async def _single(self, call: Call, live: Live, row: Row) -> Any:
         answer = await live.batcher.submit(row)
-        if self.events:
+        if self.events and not call.synthetic:
             self.events.offer(call.request_id.decode(), live.model, row, [answer])
         return answer
 
@@ -122,7 +122,7 @@ class Scoring:
         else:
             answer = await self._in_thread(live.model.score, rows)
         live.telemetry.batch(rows, answer)
-        if self.events:
+        if self.events and not call.synthetic:
             self.events.offer(call.request_id.decode(), live.model, rows, answer)
         return answer
 

@@ -30,6 +30,7 @@ FAMILIES = (
     ("slipway_ready", "gauge", "Whether this server takes requests."),
     ("slipway_inflight_requests", "gauge", "Predictions under way."),
     ("slipway_requests_total", "counter", "Requests by route and outcome."),
+    ("slipway_synthetic_requests_total", "counter", "Of these, requests that were marked as synthetic."),
     ("slipway_request_seconds", "histogram", "Time from a request's head to its answer, by route."),
     ("slipway_slo_seconds", "gauge", "The latency objective; a bucket of slipway_request_seconds ends there."),
     ("slipway_batch_rows", "histogram", "Rows in a request."),
@@ -57,6 +58,7 @@ class Requests:
         self.where, self.slo_s = where, slo_s
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.seconds: dict[str, Histogram] = {}
+        self.synthetic: Counter[str] = Counter()
 
     def done(self, route: str, outcome: str, seconds: float) -> None:
         """Count one request that was answered."""
@@ -70,6 +72,8 @@ class Requests:
         """Add what was counted to a metrics page."""
         for (route, outcome), number in self.outcomes.items():
             page.sample("slipway_requests_total", f"{self.where},{labels(route=route, outcome=outcome)}", number)
+        for route, number in self.synthetic.items():
+            page.sample("slipway_synthetic_requests_total", f"{self.where},{labels(route=route)}", number)
         for route, histogram in self.seconds.items():
             page.histogram("slipway_request_seconds", f"{self.where},{labels(route=route)}", histogram)
 

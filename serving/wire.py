@@ -41,7 +41,7 @@ class Call:
 
     __slots__ = (
         "authorization", "content_length", "content_type", "encoding", "expects", "header_length", "live",
-        "method", "path", "receive", "request_id", "scope",
+        "method", "path", "receive", "request_id", "scope", "synthetic",
     )  # fmt: skip
 
     def __init__(self, scope: Any, receive: Callable[[], Awaitable[Any]]) -> None:
@@ -51,7 +51,7 @@ class Call:
         self.path: str = scope["path"]
         self.content_type = self.encoding = self.authorization = b""
         self.content_length = self.header_length = -1
-        self.expects = False
+        self.expects = self.synthetic = False
         self.request_id = b""
         for name, value in scope["headers"]:
             if name in _HEADERS:
@@ -84,6 +84,10 @@ class Call:
         """Keep the credentials."""
         self.authorization = value
 
+    def set_synthetic(self, value: bytes) -> None:
+        """Note that nobody waits for the answer: such requests are counted apart and become no events."""
+        self.synthetic = value == b"1"
+
     def set_expects(self, _: bytes) -> None:
         """Note that the client waits before it sends its body."""
         self.expects = True
@@ -97,6 +101,7 @@ _HEADERS: dict[bytes, Callable[[Call, bytes], None]] = {
     b"inference-header-content-length": Call.set_header_length,
     b"authorization": Call.set_authorization,
     b"expect": Call.set_expects,
+    b"x-slipway-synthetic": Call.set_synthetic,
 }
 # Unique without asking the system for randomness each time: a prefix of this process, and a number.
 _PREFIX = os.urandom(6).hex().encode() + b"-"
