@@ -11,12 +11,8 @@ PYTEST := $(BIN)/python -m pytest
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: $(STAMP) ## the main job on real data: train, judge, seal; no Docker needed
-	@$(BIN)/python -m steps.repro
-	@for project in $$($(BIN)/python -c 'from ci.project import names; print(*names())'); do \
-	  $(BIN)/python -m steps.gate --project "$$project" || exit $$?; \
-	done
-	@$(BIN)/python -m steps.summary
+run: $(STAMP) ## the whole way on real data: train, judge, package, release, look; no Docker needed
+	@sh ci/tour
 
 stop: $(STAMP) ## stop what runs in all environments of this checkout
 	@for pair in $$($(BIN)/python -c 'from ci.shared import shared; s = shared(); print(*(f"{p}:{e.name}" for p in s.projects for e in s.environments))'); do \
@@ -29,6 +25,7 @@ components: ## install what only some tests need (browser, …); needs root, or 
 	@sh ci/setup/components
 
 test: $(STAMP) components lint ## everything: style, types, unit, steps, contracts, integration, end to end
+	$(BIN)/python -m steps.repro  # the real bundles, with which many tests work
 	$(PYTEST) tests -n 2 --dist loadgroup
 
 quick: $(STAMP) ## unit tests alone, in seconds
