@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ci.params import Model, Name, ProjectName
+from ci.params_verification import Verification
 
 
 class ProcessTarget(Model):
@@ -89,6 +90,7 @@ class Environment(Model):
     freeze: list[Window] = Field(default_factory=list, description="When nothing enters.")
     windows: list[Window] = Field(default_factory=list, description="When something may enter; always if empty.")
     approvals: Approvals = Approvals()
+    verification: Verification = Verification()
 
 
 def strategy_like(order: list[Environment], name: str, kind: str | None) -> Strategy | None:

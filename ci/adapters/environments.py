@@ -54,9 +54,20 @@ def running(
     return Environments(environment, target, ProcessRouter(units, door), store, lambda: first, say)
 
 
-def verifier(project: str, environment: Environment, shared: Shared) -> Verifier:  # noqa: ARG001 # for who knows more
-    """Make what is asked at each stage of a rollout."""
-    return health()
+def verifier(
+    project: str,
+    environment: Environment,
+    shared: Shared,  # noqa: ARG001 # for who knows more
+    say: Callable[[str], None] = lambda _text: None,
+) -> Verifier:
+    """Make what is asked at each stage of a rollout; `verification.by` of the environment chooses."""
+    from ci.adapters.monitoring.looking import verifier as looking
+    from ci.verification.verify import AtDeadline
+
+    policy = environment.verification
+    if policy.by == "health":
+        return health()
+    return AtDeadline(looking(policy, say, [Path("artifacts", project)]), policy)
 
 
 def health(**options: Any) -> Verifier:

@@ -1,0 +1,1 @@
+"""Those who count traffic, behind one Protocol (ci.verification.interface.Provider)."""

@@ -1,0 +1,119 @@
+"""What `steps.verify` is asked: a question about what runs in an environment, or about what the options name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.adapters.monitoring.looking import verifier
+from ci.errors import BadInput
+from ci.files import read_json
+from ci.params_verification import Verification
+from ci.releases.record import Packaged, Release
+from ci.rollout.interface import Arm, Question, Verdict
+from ci.verification.telling import drawn, told
+from ci.verification.verify import replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.report import Result
+
+_ARM = re.compile(r"(\d+\.\d+\.\d+)@(?:sha256:)?([0-9a-f]{64})=([^=\s]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of `steps.verify`."""
+
+    project: str
+    environment: str | None
+    door: str | None
+    candidate: str | None
+    baseline: str | None
+    admin: str
+    weight: float
+    deadline_s: float | None
+
+
+def looked(asked: Asked, say: Callable[[str], None], picture: Path) -> Result:
+    """
+    Look, and tell.
+
+    Raises:
+        BadInput: the options name nothing that could be looked at.
+        Unavailable: a source does not answer.
+    """
+    policy, question = _policy(asked), _question(asked)
+    verify = verifier(policy, say, [Path("artifacts", asked.project)])
+    verdict = verify.verify(question)
+    judge = verify.looking.judge
+    return told(verdict, drawn(judge, picture) if judge else [], next((Path(p) for p in verdict.evidence), None))
+
+
+def replayed(path: Path, picture: Path) -> Result:
+    """
+    Judge stored evidence again.
+
+    Raises:
+        BadInput: it is no evidence, or does not give the verdict that it tells.
+    """
+    judged, judge = replay(read_json(path), str(path))
+    return told(
+        Verdict(judged.answer, judged.message, tuple(judged.checks)), drawn(judge, picture) if judge else [], path
+    )
+
+
+def _policy(asked: Asked) -> Verification:
+    from ci.adapters.wanted import environment
+    from ci.shared import shared
+
+    found = environment(asked.environment, shared()).verification if asked.environment else Verification()
+    if asked.deadline_s is None:
+        return found
+    if not 0 < asked.deadline_s <= 604_800:
+        raise BadInput(f"--deadline-s: {asked.deadline_s:g} is not between 0 and 604,800")
+    return found.model_copy(update={"deadline_s": asked.deadline_s})
+
+
+def _question(asked: Asked) -> Question:
+    if asked.candidate:
+        return _of_options(asked)
+    if not asked.environment:
+        raise BadInput("--env: missing", hint="or name what to look at with --door and --candidate")
+    from ci.adapters import environments
+    from ci.adapters.wanted import environment
+    from ci.shared import shared
+
+    common = shared()
+    found = environments.running(asked.project, environment(asked.environment, common), common).question()
+    if found is None:
+        raise BadInput(f"{asked.project}: nothing runs in {asked.environment}")
+    return found
+
+
+def _of_options(asked: Asked) -> Question:
+    candidate = _arm(asked.project, "--candidate", asked.candidate or "")
+    baseline = _arm(asked.project, "--baseline", asked.baseline) if asked.baseline else None
+    since = datetime.now(UTC).isoformat()
+    weight = asked.weight if baseline else 100.0
+    name = asked.environment or "elsewhere"
+    return Question(
+        asked.project, name, candidate, baseline, weight, since, asked.admin, (asked.door or "").rstrip("/")
+    )
+
+
+def _arm(project: str, option: str, text: str) -> Arm:
+    found = _ARM.fullmatch(text)
+    if not found:
+        raise BadInput(f"{option}: {text[:80]!r} is not VERSION@BUNDLE=ADDRESS[,ADDRESS]")
+    nobody = Packaged(repository="unknown", digest="sha256:" + "0" * 64, size=0)
+    release = Release(
+        project=project, version=found[1], bundle=found[2], data_version="unknown", recipe="0" * 64,
+        packagings={"data": nobody}, key="unknown",
+    )  # fmt: skip
+    cluster = f"{project}-v{found[1].replace('.', '-')}"
+    return Arm(release, cluster, tuple(found[3].split(",")))
