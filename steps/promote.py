@@ -43,7 +43,9 @@ def main(
 
     project, common = run.project.name, shared()
     by = people.by(actor, reason)
-    wish = Wish(floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, approver, by.build, force)
+    wish = Wish(
+        floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, approver, by.build, force
+    )
     place = floors.floor(project, target, common)
     chosen = strategy_like(common.environments, target, strategy)
     return promote(project, wish, place, strategy=chosen, dry_run=dry_run)

@@ -126,7 +126,9 @@ def wanted(text: str | None, project: str, target: str, shared: Shared) -> str:
     below = shared.environments[place - 1].name
     live = ledger(shared).history(project).live(below)
     if live is None:
-        raise BadInput(f"--release: missing, and nothing of {project} is live in {below}", hint="promote it there first")
+        raise BadInput(
+            f"--release: missing, and nothing of {project} is live in {below}", hint="promote it there first"
+        )
     return live.version
 
 
