@@ -22,7 +22,7 @@ from tests.jenkins.controller import Built, Controller, Machine
 from tests.jenkins.stub import MAKEFILE
 
 BIN = Path(sys.executable).parent
-GIT_PASSWORD = 'p/u+s?h=es "quoted" & more'  # its base64, URL- and JSON-escaped forms all differ from it
+GIT_PASSWORD = 'p/u+s?h=es "quoted" & more'  # noqa: S105  # its base64, URL- and JSON-escaped forms all differ from it
 HOOK = """#!/bin/sh
 [ "$GIT_PASSWORD" = "{password}" ] && exit 0
 echo "no credentials, no push" >&2

@@ -75,7 +75,8 @@ def parameters(text: str) -> dict[str, dict[str, Any]]:
     for kind, inside in _PARAMETER.findall(text):
         name = re.search(r"name: '(\w+)'", inside)
         description = re.search(r"description: '([^']*)'", inside)
-        assert name and description, inside
+        assert name, inside
+        assert description, inside
         default = re.search(r"defaultValue: ('[^']*'|true|false)", inside)
         choices = re.search(r"choices: \[([^\]]*)\]", inside)
         found[name[1]] = {
