@@ -59,6 +59,12 @@ class Run:
         """Tell people something, on stderr."""
         self.progress.line(text)
 
+    def tell(self, text: str) -> None:
+        """Give a program its answer, on stdout; unless it asked for the whole report, which has it, too."""
+        if not self.as_json:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
     def where(self, suffix: str = ".json") -> Path:
         """Return the path of this step's report."""
         name = f"{self.step}_{self.aside}" if self.aside else self.step

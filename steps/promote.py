@@ -21,7 +21,7 @@ KINDS = click.Choice(["rolling", "blue_green", "canary", "ab", "shadow"])
 
 
 @cli.step(alone=True)
-@click.option("--release", required=True, metavar="VERSION", help="What to move, such as v1.4.0.")
+@click.option("--release", metavar="VERSION|packaged", help="Such as v1.4.0.  [default: what is live below]")
 @click.option("--to", "target", required=True, metavar="ENVIRONMENT", help="Where to.")
 @click.option("--from", "origin", metavar="ENVIRONMENT", help="Where it is live now.  [default: the one below]")
 @click.option("--reason", default="", show_default=False, help="Why; the ledger remembers it.")
@@ -31,7 +31,7 @@ KINDS = click.Choice(["rolling", "blue_green", "canary", "ab", "shadow"])
 @click.option("--dry-run", is_flag=True, help="Print the plan and every check; move nothing.")
 @click.option("--force", is_flag=True, help="Take a release that was forced through the gate; needs a reason.")
 def main(
-    run: cli.Run, release: str, target: str, origin: str | None, reason: str, approver: str | None,
+    run: cli.Run, release: str | None, target: str, origin: str | None, reason: str, approver: str | None,
     actor: str | None, strategy: str | None, dry_run: bool, force: bool,
 ) -> Result:  # fmt: skip
     """Check everything, move the traffic, verify, and remember it; on failure, back to the former release."""
@@ -43,7 +43,9 @@ def main(
 
     project, common = run.project.name, shared()
     by = people.by(actor, reason)
-    wish = Wish(floors.version(release, project), target, by.actor, by.reason, origin, approver, by.build, force)
+    wish = Wish(
+        floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, approver, by.build, force
+    )
     place = floors.floor(project, target, common)
     chosen = strategy_like(common.environments, target, strategy)
     return promote(project, wish, place, strategy=chosen, dry_run=dry_run)

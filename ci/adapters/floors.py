@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import ledger as ledgers
@@ -11,6 +12,7 @@ from ci.adapters.keys import signer_if_any, trusted
 from ci.adapters.queue import FolderQueue
 from ci.adapters.signatures import RegistrySignatures
 from ci.errors import BadInput
+from ci.files import read_json
 from ci.ledger.signing import only_by
 from ci.promotion.checks import place_of
 from ci.promotion.promote import Floor
@@ -104,6 +106,48 @@ def histories(ledger: GitLedger, projects: Sequence[str]) -> tuple[dict[str, His
         except Unavailable as error:
             read[name], unread[name] = ledger.history(name, offline=True), error
     return read, unread
+
+
+def wanted(text: str | None, project: str, target: str, shared: Shared) -> str:
+    """
+    Read what is to be promoted: a release's name, `packaged` (by this checkout), or None (what is live below).
+
+    Raises:
+        BadInput: it is none, nothing was packaged here, or nothing is live below.
+        Unavailable: the ledger's remote does not answer.
+    """
+    if text == "packaged":
+        return packaged(project)
+    if text is not None:
+        return version(text, project)
+    place = place_of(target, shared.environments)
+    if place == 0:
+        raise BadInput(f"--release: missing: {target} is the first environment", hint="such as v1.4.0, or packaged")
+    below = shared.environments[place - 1].name
+    live = ledger(shared).history(project).live(below)
+    if live is None:
+        raise BadInput(
+            f"--release: missing, and nothing of {project} is live in {below}", hint="promote it there first"
+        )
+    return live.version
+
+
+def packaged(project: str) -> str:
+    """
+    Return the version of the release that `steps.package` made, or found, in this checkout.
+
+    Raises:
+        BadInput: it made none.
+    """
+    path = Path("reports", project, "package.json")
+    again = f"python -m steps.package --project {project}"
+    if not path.is_file():
+        raise BadInput(f"--release: packaged: {path} is missing: nothing was packaged here", hint=again)
+    report = read_json(path)
+    found = report.get("data", {}).get("release", {}).get("version")
+    if found is None:
+        raise BadInput(f"--release: packaged: {path}: {report.get('outcome')}, no release", hint=again)
+    return version(str(found), project)
 
 
 def version(text: str, project: str) -> str:

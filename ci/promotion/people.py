@@ -43,16 +43,19 @@ def four_eyes(
         return Check("four eyes", Found.PASSED, f"approved by {last.actor} at {last.at}"), last.actor
     if not policy.four_eyes:
         return Check("four eyes", Found.PASSED, "nobody else has to agree here"), None
-    return Check("four eyes", Found.REJECTED, _why(policy, requester, given, valid)), None
+    return _nobody(policy, requester, given, valid), None
 
 
-def _why(policy: Approvals, requester: str, given: Sequence[Event], valid: Sequence[Event]) -> str:
+def _nobody(policy: Approvals, requester: str, given: Sequence[Event], valid: Sequence[Event]) -> Check:
+    """Say why nobody agreed: a wrong approval refuses; where there is none yet, a person has to be asked."""
     if valid:
-        return f"{requester} asks and approves: that is one person twice"
+        return Check("four eyes", Found.REJECTED, f"{requester} asks and approves: that is one person twice")
     if given:
         last = given[-1]
-        return f"the approval by {last.actor} expired at {_until(last, policy):%Y-%m-%dT%H:%M:%SZ}"
-    return f"nobody but {requester} has agreed; an approver is asked for here"
+        why = f"the approval by {last.actor} expired at {_until(last, policy):%Y-%m-%dT%H:%M:%SZ}"
+        return Check("four eyes", Found.REJECTED, why)
+    why = f"nobody but {requester} has agreed yet; an approver is asked for here"
+    return Check("four eyes", Found.INCONCLUSIVE, why)
 
 
 def _until(event: Event, policy: Approvals) -> datetime:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ci.ledger.history import History
     from ci.ledger.interface import Ledger
     from ci.promotion.records import Records
+    from ci.releases.record import Release
     from ci.rollout.interface import Actual, Running
 
 
@@ -47,7 +48,7 @@ def roll_back(project: str, wish: Retreat, running: Running, records: Records, *
         return _nowhere(history, wish, heard)
     release = known(history, version)
     checks = [*heard, *_checks(history, wish, version)]
-    told = Result("", worst(checks), checks=checks, facts={"from": actual.live or "nothing", "to": release.name})
+    told = Result("", worst(checks), checks=checks, facts=_facts(wish, actual, release))
     if told.outcome is not Outcome.PASSED:
         check = deciding([item for item in checks if item.outcome is Found.REJECTED])
         return told.because(message=f"{release.name}: {check.message if check else 'no'}", hint="--force with a --reason goes there all the same")  # fmt: skip
@@ -71,6 +72,10 @@ def roll_back(project: str, wish: Retreat, running: Running, records: Records, *
         raise
     record = records.end(begun, moved, None)
     return told_of(moved, told, record, f"{wish.environment} is back at {release.name}")
+
+
+def _facts(wish: Retreat, actual: Actual, release: Release) -> dict[str, str]:
+    return {"in": wish.environment, "from": actual.live or "nothing", "to": release.name}
 
 
 def _as_far_as_known(ledger: Ledger, project: str) -> tuple[History, list[Check]]:

@@ -128,7 +128,7 @@ UP = ("--release", "toy@v1.1.0", "--to", "production", "--actor", "ann")
 
 
 def test_from_staging_to_production_and_back_with_every_question_answered(live, capsys):
-    assert live.step("promote", *UP, "--from", "staging", "--dry-run") == 3  # nobody has agreed yet
+    assert live.step("promote", *UP, "--from", "staging", "--dry-run") == 4  # nobody has agreed yet
     assert (
         live.step("approve", "--release", "v1.1.0", "--env", "production", "--as", "bob", "--reason", "looked at it")
         == 0

@@ -118,9 +118,10 @@ class Controller:
         changes: list[str] | None = None,
         abort_on: str | None = None,
         cause: str = "SCMTrigger",
+        user: str | None = None,
         timeout_s: float = 900,
     ) -> Ran:
-        """Run one build; `variables` are what a multibranch job would set."""
+        """Run one build; `variables` are what a multibranch job would set, `user` whoever pressed the button."""
         place = self.folder / f"{job}-{self.number}"
         place.mkdir(parents=True)
         jobs = {name: {**about, "number": self.number} for name, about in self.jobs.items()}
@@ -135,7 +136,8 @@ class Controller:
             "credentials": self.credentials,
             "answers": answers or [],
             "abort_on": abort_on,
-            "cause": cause,
+            "cause": "UserIdCause" if user else cause,
+            "user": user,
             "workspaces": str(place / "workspaces"),
             "archive": str(self.folder / "archive"),
         }

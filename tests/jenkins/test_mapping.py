@@ -28,6 +28,12 @@ HOSTILE = [
     "--help",
     "%s${HOME}",
 ]
+FREE = {
+    "promote": ["PROJECT", "RELEASE", "REASON"],
+    "rollback": ["PROJECT", "TO", "REASON"],
+    "verify": ["PROJECT"],
+    "reconcile": ["PROJECT"],
+}
 
 
 @pytest.fixture
@@ -166,13 +172,49 @@ def test_what_is_refused_is_yellow_and_moves_nothing(controller: Controller, stu
     assert stub.ran().count("promote") == 1
 
 
+def test_a_schedule_is_about_every_project(controller: Controller, stub: Stub) -> None:
+    stub.plan(changed=["flights houses"], verify=[3, 0])
+    built = controller.build("verify", cause="TimerTrigger").first
+    assert built.result == "UNSTABLE"
+    assert stub.given("changed")["SLIPWAY_CHANGED_ALL"] == "true"
+    assert stub.given("verify")["SLIPWAY_VERIFY_PROJECT"] == "houses"
+    assert stub.ran().count("verify") == 2
+
+
+def test_whoever_pressed_the_button_is_known_to_the_step(controller: Controller, stub: Stub) -> None:
+    controller.build("rollback", {"REASON": "slow"}, user="eve")
+    assert stub.given("rollback")["BUILD_USER_ID"] == "eve"
+    controller.build("rollback", {"REASON": "slow"})
+    assert "BUILD_USER_ID" not in stub.given("rollback")
+
+
+def test_a_ledger_that_comes_back_costs_a_retry(controller: Controller, stub: Stub) -> None:
+    stub.plan(changed=[5, "flights"])
+    built = controller.build("delivery", variables={"BRANCH_NAME": "main"}).first
+    assert built.result == "SUCCESS"
+    assert stub.ran().count("changed") == 2
+
+
+SECRET = {"deploy": {"kind": "string", "value": "s3cret"}}
+
+
+@pytest.mark.parametrize(("fork", "bound"), [(None, True), ("mallory", False)])
+def test_a_pull_request_from_a_fork_gets_no_secret(
+    controller: Controller, stub: Stub, fork: str | None, bound: bool
+) -> None:
+    controller.credentials = SECRET
+    variables = {"BRANCH_NAME": "PR-7", "CHANGE_ID": "7", "SLIPWAY_SIGNING_CREDENTIALS": "deploy"}
+    controller.build("delivery", variables=variables | ({"CHANGE_FORK": fork} if fork else {}))
+    assert ("SLIPWAY_SIGNING_KEY" in stub.given("gate")) is bound
+    assert stub.given("gate").get("SLIPWAY_GATE_COMPARISONS") == ("local" if fork else None)
+
+
 @pytest.mark.parametrize("job", sorted(set(JOBS) - {"delivery"}))
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12].encode("unicode_escape").decode())
 def test_what_people_type_reaches_python_as_data(controller: Controller, stub: Stub, job: str, text: str) -> None:
-    free = {"promote": ["PROJECT", "RELEASE", "REASON"], "rollback": ["PROJECT", "TO", "REASON"], "verify": ["PROJECT"]}
-    built = controller.build(job, dict.fromkeys(free.get(job, []), text)).first
+    built = controller.build(job, dict.fromkeys(FREE[job], text)).first
     step = stub.ran()[0]
-    for name in free.get(job, []):
+    for name in FREE[job]:
         assert text in stub.given(step).values(), name
     assert not list(controller.folder.rglob("owned"))
     assert built.result == "SUCCESS"

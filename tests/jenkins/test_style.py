@@ -58,3 +58,8 @@ def test_exit_codes_are_mapped_in_one_place_only(file: Path) -> None:
 @pipelines
 def test_secrets_are_named_by_the_controller_and_never_here(file: Path) -> None:
     assert not re.search(r"credentials\(|credentialsId|password", code(file), re.IGNORECASE)
+
+
+@named
+def test_nothing_is_stashed(file: Path) -> None:
+    assert not re.search(r"\b(un)?stash\b", code(file))

@@ -51,7 +51,9 @@ def looked(asked: Asked, say: Callable[[str], None], picture: Path) -> Result:
     verify = verifier(policy, say, [Path("artifacts", asked.project)])
     verdict = verify.verify(question)
     judge = verify.looking.judge
-    return told(verdict, drawn(judge, picture) if judge else [], next((Path(p) for p in verdict.evidence), None))
+    result = told(verdict, drawn(judge, picture) if judge else [], next((Path(p) for p in verdict.evidence), None))
+    release = question.candidate.release.name
+    return result.because(facts={"release": release, "in": question.environment, **result.facts})
 
 
 def replayed(path: Path, picture: Path) -> Result:

@@ -62,6 +62,12 @@ class CurrentBuild {
         build.description = text
     }
     String getDisplayName() { build.displayName }
+
+    /** A person who pressed the button, if one did; other causes are of no interest here. */
+    List getBuildCauses(String kind) {
+        if (kind != 'hudson.model.Cause$UserIdCause') { throw new Refused("getBuildCauses: unknown kind ${kind}") }
+        build.scenario.user ? [[userId: build.scenario.user]] : []
+    }
     void setDisplayName(String text) { build.displayName = text }
 }
 

@@ -179,13 +179,11 @@ FOUR = Approvals(four_eyes=True, valid_hours=2)
 @pytest.mark.parametrize(
     ("named", "given", "sentence"),
     [
-        (None, None, "nobody but ann has agreed"),
         ("ann", None, "ann asks and approves: that is one person twice"),
         ("ANN ", None, "ANN asks and approves: that is one person twice"),
         ("ａｎｎ", None, "asks and approves: that is one person twice"),
         (None, ("Ann", 0, "1.1.0"), "ann asks and approves: that is one person twice"),
         (None, ("bob", 3, "1.1.0"), "the approval by bob expired at 2026-11-24T12:"),
-        (None, ("bob", 0, "1.0.0"), "nobody but ann has agreed"),
     ],
 )
 def test_four_eyes_are_of_two_people(named, given, sentence):
@@ -197,6 +195,23 @@ def test_four_eyes_are_of_two_people(named, given, sentence):
     assert result.outcome is Outcome.REJECTED
     assert f"four eyes: {sentence}" in result.message or (sentence in result.message and named == "ａｎｎ")
     assert scene.untouched()
+
+
+@pytest.mark.parametrize("version", [None, "1.0.0"])
+def test_where_nobody_has_agreed_yet_a_person_is_to_be_asked(version):
+    scene = Scene(approvals=FOUR)
+    if version:
+        scene.ledger.did(Kind.APPROVED, version, "production", actor="bob")
+    result = scene.promote()
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "four eyes: nobody but ann has agreed yet" in result.message
+    assert scene.untouched()
+
+
+def test_a_refusal_is_one_whoever_is_still_to_be_asked():
+    scene = Scene(approvals=FOUR)
+    scene.ledger.did(Kind.BAD, "1.1.0", reason="slow")
+    assert scene.promote().outcome is Outcome.REJECTED
 
 
 def test_an_approval_in_the_ledger_is_remembered_with_the_move():

@@ -1,0 +1,117 @@
+// Declares every job with its parameters, so that a job's first run takes the values that it is given. A Jenkinsfile
+// declares its parameters again; tests/jenkins/test_agreement.py holds both against each other.
+folder('slipway') {
+    description('Delivery of models: docs/reference/jenkins.md')
+}
+
+multibranchPipelineJob('slipway/delivery') {
+    description('Every commit: check, reproduce, judge; on the main branch also release into staging.')
+    branchSources {
+        git {
+            id('slipway')
+            remote(SLIPWAY_REPOSITORY)
+            credentialsId('slipway-git')
+        }
+    }
+    orphanedItemStrategy {
+        discardOldItems {
+            daysToKeep(14)
+        }
+    }
+}
+
+pipelineJob('slipway/promote') {
+    description('Moves a release into the next environment.')
+    parameters {
+        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/.')
+        stringParam('RELEASE', '', 'What to promote, such as v1.4.0. Empty: what is live in the environment below. The same bytes move; nothing is built.')
+        choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to. The release must be live and verified in the environment below it.')
+        stringParam('REASON', '', 'Why now; the ledger remembers it.')
+        choiceParam('STRATEGY', ['as configured', 'canary', 'blue_green', 'rolling'], 'How traffic moves. The environment has its own default.')
+        booleanParam('DRY_RUN', false, 'Only say what would happen, and what speaks against it.')
+    }
+    definition {
+        cpsScm {
+            scm {
+                git {
+                    remote {
+                        url(SLIPWAY_REPOSITORY)
+                        credentials('slipway-git')
+                    }
+                    branch('main')
+                }
+            }
+            scriptPath('ci/jenkins/promote.Jenkinsfile')
+        }
+    }
+}
+
+pipelineJob('slipway/rollback') {
+    description('Sends all traffic back to a release that was well.')
+    parameters {
+        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/.')
+        choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to go back.')
+        stringParam('TO', '', 'To which release. Empty: the last one that was live and verified.')
+        stringParam('REASON', '', 'Why; the ledger remembers it.')
+        booleanParam('FORCE', false, 'Also to a release that was marked bad or never live there; needs a reason.')
+        booleanParam('DRY_RUN', false, 'Only say where it would go.')
+    }
+    definition {
+        cpsScm {
+            scm {
+                git {
+                    remote {
+                        url(SLIPWAY_REPOSITORY)
+                        credentials('slipway-git')
+                    }
+                    branch('main')
+                }
+            }
+            scriptPath('ci/jenkins/rollback.Jenkinsfile')
+        }
+    }
+}
+
+pipelineJob('slipway/verify') {
+    description('Asks whether what runs is well; touches nothing.')
+    parameters {
+        stringParam('PROJECT', '', 'Which model: a folder below projects/. Empty: each of them.')
+        choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to look. Nothing is changed.')
+    }
+    definition {
+        cpsScm {
+            scm {
+                git {
+                    remote {
+                        url(SLIPWAY_REPOSITORY)
+                        credentials('slipway-git')
+                    }
+                    branch('main')
+                }
+            }
+            scriptPath('ci/jenkins/verify.Jenkinsfile')
+        }
+    }
+}
+
+pipelineJob('slipway/reconcile') {
+    description('Puts right what a vanished runner left.')
+    parameters {
+        stringParam('PROJECT', '', 'Which model: a folder below projects/. Empty: each of them.')
+        choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to put things right.')
+    }
+    definition {
+        cpsScm {
+            scm {
+                git {
+                    remote {
+                        url(SLIPWAY_REPOSITORY)
+                        credentials('slipway-git')
+                    }
+                    branch('main')
+                }
+            }
+            scriptPath('ci/jenkins/reconcile.Jenkinsfile')
+        }
+    }
+}

@@ -1,0 +1,85 @@
+"""What people type into a build's parameters, given to the real steps as pipelines give it: as variables, never as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_release_manager import desk, live  # noqa: F401  # fixtures
+
+HOSTILE = [
+    "; rm -rf .",
+    "$(touch owned)",
+    "`touch owned`",
+    "toy\ntoy",
+    "ｔoy",
+    "тоy",
+    "../toy",
+    "'\"\\",
+    "--help",
+    "%s${HOME}",
+    "a b",
+    "x" * 10_000,
+    "toy\x1b[31m",
+]
+NAMES = {
+    "promote": ("project", "release", "to", "strategy", "dry_run"),
+    "rollback": ("project", "env", "to", "force", "dry_run"),
+    "verify": ("project", "env"),
+    "reconcile": ("project", "env"),
+}
+RIGHT = {
+    "promote": {
+        "project": "toy",
+        "release": "v1.1.0",
+        "to": "production",
+        "reason": "r",
+        "approver": "bob",
+        "actor": "ann",
+    },
+    "rollback": {"project": "toy", "env": "staging", "to": "v1.0.0", "reason": "r", "actor": "eve"},
+    "verify": {"project": "toy", "env": "production"},
+    "reconcile": {"project": "toy", "env": "production"},
+}
+
+
+def given(monkeypatch, step, **values):
+    for name, value in (RIGHT[step] | values).items():
+        monkeypatch.setenv(f"SLIPWAY_{step}_{name}".upper(), value)
+
+
+def run(live, step):
+    return live.step(step, project=None)
+
+
+@pytest.mark.parametrize("step", NAMES)
+def test_a_name_that_is_none_ends_in_2_and_nothing_was_done(live, monkeypatch, step):  # noqa: F811
+    events, files = len(live.history.events), {path.name for path in Path().iterdir()} | {"reports"}
+    for option in NAMES[step]:
+        for text in HOSTILE:
+            with monkeypatch.context() as there:
+                given(there, step, **{option: text})
+                assert run(live, step) == 2, (option, text[:40])
+    assert len(live.history.events) == events
+    assert live.running["production"].live == "1.0.0"
+    assert live.running["staging"].live == "1.1.0"
+    assert {path.name for path in Path().iterdir()} <= files
+
+
+def test_words_that_no_ledger_may_hold_end_in_2_before_anything_moves(live, monkeypatch):  # noqa: F811
+    for step, option in (("promote", "reason"), ("rollback", "reason"), ("promote", "approver")):
+        for text in ("x" * 10_000, "toy\x1b[31m", "a\x01b"):
+            with monkeypatch.context() as there:
+                given(there, step, **{option: text})
+                assert run(live, step) == 2, (step, option)
+    assert live.running["production"].live == "1.0.0"
+    assert live.running["staging"].live == "1.1.0"
+
+
+def test_words_that_look_like_commands_are_words(live, monkeypatch):  # noqa: F811
+    text = "; rm -rf . $(touch owned) `touch owned` 'it' \"was\" ｓlow, 5 % > 3 %"
+    given(monkeypatch, "promote", reason=text)
+    assert run(live, "promote") == 0
+    assert live.history.live("production").reason == text
+    assert not Path("owned").exists()
