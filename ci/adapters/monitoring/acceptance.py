@@ -23,7 +23,7 @@ class Acceptor:
     """Asks servers directly for health and metadata, and golden rows through the front door."""
 
     def __init__(self, policy: Acceptance, bundles: Sequence[Path]) -> None:
-        """Take folders in which the candidate's bundle may lie."""
+        """Take bundle folders, or folders that hold bundles by digest, among which the candidate's may be."""
         self._policy, self._bundles = policy, bundles
 
     def __call__(self, question: Question) -> list[Check]:
@@ -73,7 +73,7 @@ class Acceptor:
         )
 
     def _rows(self, arm: Arm) -> Any:
-        for folder in self._bundles:
+        for folder in (place for shelf in self._bundles for place in (shelf, shelf / arm.release.bundle)):
             manifest = folder / "manifest.json"
             if manifest.is_file() and sha256(manifest) == arm.release.bundle:
                 return read_json(folder / "golden.json")
