@@ -92,3 +92,7 @@ def _altered(source: Path, folder: Path, alter: Any) -> Path:
     write_json(folder / "golden.json", golden)
     write_json(folder / "manifest.json", manifest(folder))
     return folder
+
+
+if __name__ == "__main__":  # python -m tests.e2e.bad constant|swapped|twin BUNDLE FOLDER
+    {"constant": constant, "swapped": swapped, "twin": twin}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
