@@ -99,6 +99,7 @@ class Verification(Model):
     lag_s: float = Field(1, ge=0, le=3600, description="Time until a window's counts are complete, seconds.")
     stale_s: float = Field(10, gt=0, le=3600, description="A sample older than this says nothing, seconds.")
     deadline_s: float = Field(1800, gt=0, le=604_800, description="Longest wait for an answer, seconds.")
+    idle_s: float = Field(60, gt=0, le=604_800, description="Longest wait for a candidate's first request, seconds.")
     patience_s: float = Field(30, ge=0, le=3600, description="A source silent for longer is unreachable, seconds.")
     max_skew_s: float = Field(5, gt=0, le=600, description="Largest difference between clocks, seconds.")
     at_deadline: Literal["hold", "roll_back"] = Field("hold", description="What not enough evidence means at the end.")

@@ -62,12 +62,15 @@ def verifier(
 ) -> Verifier:
     """Make what is asked at each stage of a rollout; `verification.by` of the environment chooses."""
     from ci.adapters.monitoring.looking import verifier as looking
-    from ci.verification.verify import AtDeadline
+    from ci.verification.deciding import AtDeadline, FirstOfAll
 
     policy = environment.verification
     if policy.by == "health":
         return health()
-    return AtDeadline(looking(policy, say, [Path("artifacts", project)]), policy)
+    return FirstOfAll(
+        health(),
+        AtDeadline(looking(policy, say, [Path("artifacts", project), Path(environment.root, "bundles")]), policy),
+    )
 
 
 def health(**options: Any) -> Verifier:

@@ -114,7 +114,7 @@ def signature(project: Project, reference: pd.DataFrame) -> dict[str, Any]:
 
 def golden(project: Project, reference: pd.DataFrame, answers: rows.Array) -> dict[str, Any]:
     """Choose rows that keep the contract, first ordinary ones and then hard cases, with the graph's own answers."""
-    sound = np.flatnonzero(_within_contract(reference, project.contract))
+    sound = np.flatnonzero(within_contract(reference, project.contract))
     half = _GOLDEN_ROWS // 2
     chosen = [*sound[:half], *sound[max(half, len(sound) - half) :]]
     raw = reference.iloc[chosen]
@@ -200,7 +200,8 @@ def _output(project: Project) -> dict[str, Any]:
     }
 
 
-def _within_contract(frame: pd.DataFrame, contract: Contract) -> rows.Array:
+def within_contract(frame: pd.DataFrame, contract: Contract) -> rows.Array:
+    """Say of each row `(n_rows,)` whether a server of this contract would take it."""
     sound = np.ones(len(frame), dtype=bool)
     for name, column in contract.features.items():
         values, missing = frame[name], frame[name].isna()

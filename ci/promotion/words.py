@@ -1,4 +1,4 @@
-"""What people add to the ledger without moving anything: marks and approvals."""
+"""What is added to the ledger without moving anything: marks, approvals, and how a release was found to be."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from ci.errors import BadInput, Outcome
 from ci.ledger.event import Kind, drafted
 from ci.promotion.checks import known
-from ci.report import Result
+from ci.report import Check, Found, Result
+from ci.rollout.interface import Answer
 
 if TYPE_CHECKING:
+    from ci.ledger.history import History
     from ci.ledger.interface import By, Ledger
+    from ci.rollout.interface import Question, Verdict
 
 
 def mark(project: str, version: str, ledger: Ledger, by: By, *, bad: bool) -> Result:
@@ -56,3 +59,43 @@ def approve(project: str, version: str, environment: str, ledger: Ledger, by: By
     )
     event = ledger.add(draft)
     return Result(str(event), facts={"digest": release.digest}, data={"event": event.number})
+
+
+def remembered(question: Question, ledger: Ledger) -> History:
+    """
+    Return the ledger as it is before a look that shall be recorded.
+
+    Raises:
+        BadInput: the ledger knows no such release, or another one as live: then there is nothing to record about it.
+        Unavailable: the remote does not answer.
+    """
+    release, place = question.candidate.release, question.environment
+    history = ledger.history(release.project).trusted()
+    stay = history.live(place)
+    if known(history, release.version).digest != release.digest:
+        raise BadInput(f"{release.name}: runs in {place} with another record than the ledger's")
+    if stay is None or stay.version != release.version:
+        there = f"{stay.name} is" if stay else "nothing is"
+        raise BadInput(f"{release.name}: by the ledger not live in {place}: {there}",
+                       hint="only a look at what is live is recorded")  # fmt: skip
+    return history
+
+
+def record(question: Question, verdict: Verdict, ledger: Ledger, by: By, seen: History) -> Check:
+    """
+    Add what a look found, with the digests of its evidence; one that found out nothing is not added.
+
+    Raises:
+        Quicker: something else has become live since.
+        Unavailable: the remote does not answer.
+    """
+    if verdict.answer not in {Answer.WORSE, Answer.NOT_WORSE}:
+        return Check("record", Found.SKIPPED, f"not recorded: {verdict.answer.value}")
+    event = ledger.add(
+        drafted(
+            question.candidate.release, kind=Kind.VERIFIED, environment=question.environment, actor=by.actor,
+            reason=by.reason, build=by.build, verified=verdict.answer is Answer.NOT_WORSE, evidence=dict(verdict.evidence),
+        ),
+        seen,
+    )  # fmt: skip
+    return Check("record", Found.PASSED, f"event {event.number} of the ledger ({ledger.place})")

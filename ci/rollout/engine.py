@@ -16,7 +16,7 @@ from ci.errors import BadInput, Outcome, StepError, Unavailable
 from ci.rollout.converge import Converger, NotReady, clusters, routes, sized
 from ci.rollout.interface import Actual, Answer, Arm, Moved, Question, Verdict
 from ci.rollout.state import Fleet, Instance, Rollout, State, cluster_of, now, seconds_since
-from ci.rollout.strategies import stages
+from ci.rollout.strategies import spent_by, stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,8 +245,10 @@ class Environments:
             state = self._converge(self._resumed(state), stop=self._heed)
             while True:
                 rollout = self._rollout(state)
-                if rollout.at >= 0:
-                    last = self._asked(state, verifier)
+                if rollout.at >= 0 and rollout.stages[rollout.at].ask:
+                    self._paused(rollout)
+                    state = self._write(self._counted(state))
+                    last = self._answered(verifier, self._question(state))
                     if last.answer is Answer.WORSE:
                         return self._back(state, last.message, candidate, last)
                     if last.answer is not Answer.NOT_WORSE or rollout.stages[rollout.at].stays:
@@ -292,20 +294,27 @@ class Environments:
             mirror=stage.mirror, sticky=rollout.strategy.user_header if ab else None, rollout=moved,
         ).noting(rollout.who, f"{candidate} at {stage.weight:g} %")  # fmt: skip
 
-    def _asked(self, state: State, verifier: Verifier) -> Verdict:
-        """Wait out the stage's pause, then ask; heed a wish to stop all the while."""
-        rollout = self._rollout(state)
+    def _paused(self, rollout: Rollout) -> None:
+        """Wait out the stage's pause; heed a wish to stop all the while."""
         stage = rollout.stages[rollout.at]
         deadline = time.monotonic() + max(0.0, stage.pause_s - max(0.0, seconds_since(rollout.stage_since)))
         while time.monotonic() < deadline:
             self._heed()
             time.sleep(POLL_S)
-        question = Question(
+
+    def _counted(self, state: State) -> State:
+        """Count a question before it is asked: whoever dies over it has spent what it may spend."""
+        rollout = self._rollout(state)
+        return state.but(rollout=rollout.model_copy(update={"asked": rollout.asked + 1}))
+
+    def _question(self, state: State) -> Question:
+        rollout = self._rollout(state)
+        return Question(
             state.project, state.environment, self._arm(state, rollout.candidate),
             self._arm(state, rollout.baseline) if rollout.baseline and state.fleets.get(rollout.baseline) else None,
-            stage.weight, rollout.stage_since, self._router.admin, self._router.address,
+            rollout.stages[rollout.at].weight, rollout.stage_since, self._router.admin, self._router.address,
+            spent_by(rollout.asked),
         )  # fmt: skip
-        return self._answered(verifier, question)
 
     def _answered(self, verifier: Verifier, question: Question) -> Verdict:
         found: list[Verdict] = []

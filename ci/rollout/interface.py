@@ -35,7 +35,11 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May the candidate have more? `weight` (percent) holds since `since` (UTC, ISO 8601); no baseline at first."""
+    """
+    May the candidate have more? `weight` (percent) holds since `since` (UTC, ISO 8601); no baseline at first.
+
+    `spends` is the part of the policy's alpha that this question may use up: a rollout asks several.
+    """
 
     project: str
     environment: str
@@ -45,6 +49,7 @@ class Question:
     since: str
     admin: str
     door: str
+    spends: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

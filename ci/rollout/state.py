@@ -63,6 +63,7 @@ class Rollout(Model):
     stages: list[Stage] = Field(min_length=1)
     at: int = -1
     stage_since: str = ""
+    asked: int = Field(0, ge=0, description="Questions put to verification so far: each may spend less of alpha.")
     held: str | None = Field(None, description="Why it rests with nobody at work on it; null while it moves.")
     returning: str | None = Field(None, description="Why it is being undone; null while it goes on.")
 

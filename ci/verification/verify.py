@@ -7,7 +7,7 @@ follows again, offline.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ci.files import to_json
 from ci.params import Model, parse
 from ci.params_verification import Rule, Verification
 from ci.report import Check, Found, finite
-from ci.rollout.interface import Answer, Question, Verdict, Verifier
+from ci.rollout.interface import Answer, Question, Verdict
 from ci.verification.interface import BASELINE, CANARY
 from ci.verification.judge import Judge, Judged
 from ci.verification.plan import plan
@@ -63,12 +63,15 @@ class Verify:
         broken = next((check for check in accepted if check.outcome is Found.REJECTED), None)
         if broken:
             judged = Judged(Answer.WORSE, f"{broken.name}: {broken.message}", [], [])
-            return self._done(question, judged, accepted, {}, None, {})
-        rules, wanted = plan(question, self.policy)
-        watch = _Watch(question, self.policy, rules, wanted, self.looking)
+            return self._done(question, judged, accepted, {}, None)
+        if question.weight >= 100:  # a predecessor without requests tells nothing: the limits do
+            question = replace(question, baseline=None)
+        policy = spending(self.policy, question)
+        rules, wanted = plan(question, policy)
+        watch = _Watch(question, policy, rules, wanted, self.looking)
         self.looking.judge, self.looking.evidence = watch.judge, {}
         judged = watch.until_decided()
-        return self._done(question, judged, accepted, rules, wanted, watch.unusable)
+        return self._done(question, judged, accepted, rules, watch)
 
     def _done(
         self,
@@ -76,9 +79,9 @@ class Verify:
         judged: Judged,
         accepted: list[Check],
         rules: Mapping[str, Rule],
-        wanted: Wanted | None,
-        unusable: Mapping[str, int],
+        watch: _Watch | None,
     ) -> Verdict:
+        wanted = watch.wanted if watch else None
         skipped = [
             Check(n, Found.SKIPPED, f"not asked for: {why}") for n, why in (wanted.skipped if wanted else {}).items()
         ]
@@ -87,41 +90,18 @@ class Verify:
             "schema_version": 1,
             "method": METHOD,
             "question": _of_question(question),
-            "policy": self.policy.model_dump(mode="json"),
+            "policy": spending(self.policy, question).model_dump(mode="json"),
             "rules": {name: rule.model_dump(mode="json") for name, rule in rules.items()},
             "order": list(rules),
             "queries": [_of_query(q) for queries in (wanted.by_source if wanted else {}).values() for q in queries],
-            "unusable_windows": dict(unusable),
+            "unusable_windows": dict(watch.unusable) if watch else {},
             "accepted": [[check.name, check.outcome.value, check.message] for check in accepted],
             "verdict": finite(spelled(judged)),
         }
         self.looking.evidence.setdefault("windows", {})
         self.looking.evidence.setdefault("complaints", [])
         kept = self.looking.keep(self.looking.evidence)
-        return Verdict(judged.answer, judged.message, tuple(checks), kept)
-
-
-class AtDeadline:
-    """A verifier that takes "not enough evidence" as the policy wants it taken; it never becomes a pass."""
-
-    def __init__(self, verifier: Verifier, policy: Verification) -> None:
-        """Take whom to ask, and the policy."""
-        self._verifier, self._policy = verifier, policy
-
-    def verify(self, question: Question) -> Verdict:
-        """
-        Ask; at the deadline hold, or roll back.
-
-        Raises:
-            Unavailable, BadInput: as the verifier says.
-        """
-        found = self._verifier.verify(question)
-        if found.answer is Answer.NOT_ENOUGH and self._policy.at_deadline == "roll_back":
-            message = (
-                f"no verdict within {self._policy.deadline_s:g} s, and then the policy rolls back: {found.message}"
-            )
-            return Verdict(Answer.WORSE, message, found.checks, found.evidence)
-        return found
+        return Verdict(judged.answer, (watch.why if watch else "") + judged.message, tuple(checks), kept)
 
 
 class _Watch:
@@ -140,6 +120,7 @@ class _Watch:
         self.unusable = dict.fromkeys(rules, 0)
         self._heard: dict[str, float] = {}
         self._read_until = self.start
+        self.why = ""
 
     def until_decided(self) -> Judged:
         begun = self.looking.clock.now()
@@ -149,6 +130,9 @@ class _Watch:
             now = self.looking.clock.now()
             if judged.answer in _DECIDED or now >= deadline:
                 break
+            if now - begun >= self.policy.idle_s and not self._traffic(judged):
+                self.why = f"no traffic within {self.policy.idle_s:g} s: "
+                break
             self.looking.tell(f"{self.question.candidate.release.name}: {judged.message}{self._outlook(judged, now)}")
             self.looking.clock.sleep(max(0.01, min(self._until_next(now), deadline - now)))
         self.looking.evidence["windows"] = {
@@ -156,6 +140,13 @@ class _Watch:
         }
         self.looking.evidence["complaints"] = list(self.tape.complaints)
         return judged
+
+    def _traffic(self, judged: Judged) -> bool:
+        """Whether the candidate has had a request so far; those that acceptance sends are none."""
+        own = self.policy.acceptance.golden_rows
+        return any(
+            standing.canary[1] > own or self.rules[standing.metric].kind == "counts" for standing in judged.standings
+        )
 
     def _until_next(self, now: float) -> float:
         return self.policy.window_s - (now - self.start) % self.policy.window_s + 1e-3
@@ -216,6 +207,11 @@ class _Watch:
         return f"; about {max(left):.0f} s to go at this rate"
 
 
+def spending(policy: Verification, question: Question) -> Verification:
+    """Return the policy with the alpha that this question may spend; the other promise needs no parts (ADR 28)."""
+    return policy.model_copy(update={"alpha": policy.alpha * question.spends})
+
+
 def spelled(judged: Judged) -> dict[str, Any]:
     """Spell a verdict so that equal ones have equal bytes."""
     return {
@@ -232,6 +228,7 @@ def _of_question(question: Question) -> dict[str, Any]:
         "environment": question.environment,
         "weight": question.weight,
         "since": question.since,
+        "spends": question.spends,
         "arms": {
             role: {"release": arm.release.name, "bundle": arm.release.bundle, "cluster": arm.cluster,
                    "addresses": list(arm.addresses)}

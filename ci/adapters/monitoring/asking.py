@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,9 @@ from ci.verification.telling import drawn, told
 from ci.verification.verify import replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from ci.report import Result
+    from ci.report import Check, Result
 
 _ARM = re.compile(r"(\d+\.\d+\.\d+)@(?:sha256:)?([0-9a-f]{64})=([^=\s]+)")
 
@@ -37,6 +37,8 @@ class Asked:
     admin: str
     weight: float
     deadline_s: float | None
+    record: bool = False
+    actor: str | None = None
 
 
 def looked(asked: Asked, say: Callable[[str], None], picture: Path) -> Result:
@@ -48,21 +50,48 @@ def looked(asked: Asked, say: Callable[[str], None], picture: Path) -> Result:
         Unavailable: a source does not answer.
     """
     policy, question = _policy(asked), _question(asked)
-    verify = verifier(policy, say, [Path("artifacts", asked.project)])
+    record = _recorder(asked, question) if asked.record else lambda _: ()
+    verify = verifier(policy, say, _bundles(asked))
     verdict = verify.verify(question)
+    verdict = replace(verdict, checks=(*verdict.checks, *record(verdict)))
     judge = verify.looking.judge
     result = told(verdict, drawn(judge, picture) if judge else [], next((Path(p) for p in verdict.evidence), None))
     release = question.candidate.release.name
     return result.because(facts={"release": release, "in": question.environment, **result.facts})
 
 
-def replayed(path: Path, picture: Path) -> Result:
+def _recorder(asked: Asked, question: Question) -> Callable[[Verdict], Sequence[Check]]:
+    """Make what tells the ledger; whatever speaks against it is said before anybody looks."""
+    from ci.adapters import floors, people
+    from ci.promotion import words
+    from ci.shared import shared
+
+    if asked.candidate or not asked.environment:
+        raise BadInput("--record: only what runs in an --env is recorded")
+    if question.baseline:
+        raise BadInput("--record: a rollout is under way, and how it ends is recorded then")
+    ledger, by = floors.ledger(shared()), people.by(asked.actor, "looked at by steps.verify")
+    seen = words.remembered(question, ledger)
+    return lambda verdict: (words.record(question, verdict, ledger, by, seen),)
+
+
+def _bundles(asked: Asked) -> list[Path]:
+    from ci.adapters.wanted import environment
+    from ci.shared import shared
+
+    shelf = [Path(environment(asked.environment, shared()).root, "bundles")] if asked.environment else []
+    return [Path("artifacts", asked.project), *shelf]
+
+
+def replayed(path: Path, record: bool, picture: Path) -> Result:
     """
     Judge stored evidence again.
 
     Raises:
-        BadInput: it is no evidence, or does not give the verdict that it tells.
+        BadInput: it is no evidence, or does not give the verdict that it tells; or it shall be recorded.
     """
+    if record:
+        raise BadInput("--record: a replay is no new look, and is not recorded")
     judged, judge = replay(read_json(path), str(path))
     return told(
         Verdict(judged.answer, judged.message, tuple(judged.checks)), drawn(judge, picture) if judge else [], path
