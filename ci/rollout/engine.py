@@ -67,6 +67,20 @@ class Environments:
         warm = [version for version in state.fleets if version not in state.serving()]
         return Actual(state.live, state.weights, warm, self._router.address, held, self._drift(state))
 
+    def question(self) -> Question | None:
+        """Ask what may be asked of what runs now: of a candidate on its way in, else of the live release alone."""
+        state = self._store.read()
+        if state is None or (state.live is None and state.rollout is None):
+            return None
+        rollout, baseline = state.rollout, None
+        candidate = rollout.candidate if rollout else str(state.live)
+        if rollout and rollout.baseline in state.fleets:
+            baseline = self._arm(state, rollout.baseline)
+        return Question(
+            state.project, state.environment, self._arm(state, candidate), baseline,
+            state.weights.get(candidate, 0.0), now(), self._router.admin, self._router.address,
+        )  # fmt: skip
+
     def _drift(self, state: State) -> list[str]:
         seen, found = self._target.running(), []
         for fleet in state.fleets.values():
