@@ -149,10 +149,10 @@ def _marked(project: str, post: Post, by: By, memory: Memory) -> tuple[Memory, l
             continue
         try:
             said = mark(project, item.version, post.records.ledger, By(by.actor, item.reason, by.build), bad=True)
-            checks.append(Check("mark", Found.PASSED, said.message))
+            checks.append(Check("bad mark", Found.PASSED, said.message))
             kept.append(item.model_copy(update={"marked": True}))
         except StepError as error:
-            checks.append(Check("mark", Found.WARNED, f"v{item.version} is bad, and the ledger does not know: {error}"))
+            checks.append(Check("bad mark", Found.WARNED, f"v{item.version} is bad, and the ledger does not know: {error}"))
             kept.append(item)
     if kept != memory.demotions:
         memory = memory.but(demotions=kept)
