@@ -152,7 +152,9 @@ def _marked(project: str, post: Post, by: By, memory: Memory) -> tuple[Memory, l
             checks.append(Check("bad mark", Found.PASSED, said.message))
             kept.append(item.model_copy(update={"marked": True}))
         except StepError as error:
-            checks.append(Check("bad mark", Found.WARNED, f"v{item.version} is bad, and the ledger does not know: {error}"))
+            checks.append(
+                Check("bad mark", Found.WARNED, f"v{item.version} is bad, and the ledger does not know: {error}")
+            )
             kept.append(item)
     if kept != memory.demotions:
         memory = memory.but(demotions=kept)

@@ -82,9 +82,7 @@ class World:
             def fresh(self, version, as_of):
                 return world.fresh
 
-        trigger = Trigger(
-            self.memory, self.keeper, Data(), self.starter, self.policy, self.clock, self.live, self.born
-        )
+        trigger = Trigger(self.memory, self.keeper, Data(), self.starter, self.policy, self.clock, self.live, self.born)
         return retrain("flights", trigger, Asked(AUGUST, **options))
 
 
