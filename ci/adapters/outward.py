@@ -86,8 +86,8 @@ def _exchanged(
                 if time.monotonic() > until:
                     raise Unavailable(f"{host}: no whole answer within {timeout_s:g} s")
             return Answered(answer.status_code, answer.headers, bytes(body))
-    except requests.exceptions.SSLError as error:
-        raise BadInput(f"{host}: its certificate is not trusted", hint="name its authority as `ca`") from error
+    except requests.exceptions.SSLError:
+        raise BadInput(f"{host}: its certificate is not trusted", hint="name its authority as `ca`") from None
     except (requests.exceptions.Timeout, TimeoutError, urllib3.exceptions.TimeoutError):
         raise Unavailable(f"{host}: no whole answer within {timeout_s:g} s") from None
     except _NO_ADDRESS:
