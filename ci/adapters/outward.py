@@ -107,7 +107,7 @@ def _public(host: str) -> None:
     """
     try:
         found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except OSError as error:
+    except OSError:
         raise Unavailable(f"{host}: no such host") from None
     inside = [address for address in found if not ipaddress.ip_address(address.split("%")[0]).is_global]
     if inside:
