@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 from ci.errors import BadInput
 from ci.params import Model, ProjectName, load
 from ci.params_environments import Environment
+from ci.params_notices import Notices
 from ci.params_packaging import Image, Ledger, Registry, Signing
+from ci.params_retraining import Retraining
+from ci.params_watching import Watching
 
 SHARED = Path("params.yaml")
 
@@ -30,6 +33,9 @@ class Shared(Model):
     signing: Signing = Signing()
     ledger: Ledger = Ledger()
     image: Image = Image()
+    watching: Watching = Watching()
+    retraining: Retraining = Retraining()
+    notices: Notices = Notices()
     environments: list[Environment] = Field(
         default_factory=list, description="In promotion order: a release passes through all before the last."
     )

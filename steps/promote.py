@@ -2,7 +2,7 @@
 Move a release into the next environment.
 
 Reads   the release ledger, `environments`, `registry` and `signing` in params.yaml, what runs in the environment
-Writes  the environment (traffic), one event in the ledger, reports/<project>/promote.json
+Writes  the environment (traffic), one event in the ledger, a notice, reports/<project>/promote.json
 Exits   0 passed, 2 bad input, 3 rejected, 4 inconclusive, 5 unavailable, 6 rolled back, 7 not restored
 """
 
@@ -35,7 +35,7 @@ def main(
     actor: str | None, strategy: str | None, dry_run: bool, force: bool,
 ) -> Result:  # fmt: skip
     """Check everything, move the traffic, verify, and remember it; on failure, back to the former release."""
-    from ci.adapters import floors, people
+    from ci.adapters import floors, notifying, people
     from ci.params_environments import strategy_like
     from ci.promotion.checks import Wish
     from ci.promotion.promote import promote
@@ -48,7 +48,9 @@ def main(
     )
     place = floors.floor(project, target, common)
     chosen = strategy_like(common.environments, target, strategy)
-    return promote(project, wish, place, strategy=chosen, dry_run=dry_run)
+    result = promote(project, wish, place, strategy=chosen, dry_run=dry_run)
+    about = notifying.About("promotion", project, target, by.actor, f"{project}@v{wish.version}")
+    return notifying.told(result, about, common, quiet=dry_run)
 
 
 if __name__ == "__main__":

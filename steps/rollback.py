@@ -2,7 +2,7 @@
 Move all traffic back to a release that was well.
 
 Reads   the release ledger (as far as it can be had), `environments` in params.yaml, what runs in the environment
-Writes  the environment (traffic), one event in the ledger or in its queue, reports/<project>/rollback.json
+Writes  the environment (traffic), one event in the ledger or in its queue, a notice, reports/<project>/rollback.json
 Exits   0 passed, 2 bad input, 3 rejected, 5 unavailable, 6 rolled back, 7 not restored
 """
 
@@ -29,7 +29,7 @@ def main(
     run: cli.Run, env: str, release: str | None, reason: str, actor: str | None, force: bool, dry_run: bool
 ) -> Result:
     """Go back to the last release that was live and verified; works when registry, remote or monitoring are gone."""
-    from ci.adapters import floors, people
+    from ci.adapters import floors, notifying, people
     from ci.promotion.rollback import Retreat, roll_back
     from ci.shared import shared
 
@@ -38,7 +38,9 @@ def main(
     version = floors.version(release, project) if release else None
     wish = Retreat(env, by.actor, version, by.reason, force, by.build)
     running, records = floors.ground(project, env, common, timeout_s=floors.AT_NIGHT_S)
-    return roll_back(project, wish, running, records, dry_run=dry_run)
+    result = roll_back(project, wish, running, records, dry_run=dry_run)
+    about = notifying.About("rollback", project, env, by.actor)
+    return notifying.told(result, about, common, quiet=dry_run)
 
 
 if __name__ == "__main__":

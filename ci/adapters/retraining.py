@@ -1,0 +1,159 @@
+"""Puts together what a retraining trigger stands on; keeps its cases in a file beside the environment's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from ci.adapters import floors
+from ci.adapters.freshness import SourceData
+from ci.adapters.freshness import as_of as read_date
+from ci.adapters.jenkins import Controller
+from ci.adapters.starters import HereStarter, JenkinsStarter
+from ci.adapters.watching import FileKeeper
+from ci.errors import BadInput, Unavailable
+from ci.files import held, read_json, write_json
+from ci.ledger.event import Kind, moment_of
+from ci.params import parse
+from ci.params_watching import Cause
+from ci.promotion.checks import place_of
+from ci.retraining.cases import Cases, Incident
+from ci.retraining.retrain import Asked, Trigger, retrain
+from ci.watching.state import Look, Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ci.ledger.history import History
+    from ci.params_environments import Environment
+    from ci.project import Project
+    from ci.report import Result
+    from ci.retraining.interface import Starter
+    from ci.shared import Shared
+
+
+@dataclass(frozen=True)
+class FileCases:
+    """`<root>/retraining/<environment>/<project>.json`; satisfies `CaseKeeper`."""
+
+    path: Path
+    project: str
+    environment: str
+
+    @classmethod
+    def of(cls, environment: Environment, project: str) -> FileCases:
+        """Return the cases that lie beside an environment's state."""
+        path = Path(environment.root, "retraining", environment.name, f"{project}.json")
+        return cls(path, project, environment.name)
+
+    def read(self) -> Cases:
+        """Read them."""
+        if not self.path.is_file():
+            return Cases(project=self.project, environment=self.environment)
+        return parse(Cases, read_json(self.path), str(self.path))
+
+    def write(self, cases: Cases) -> None:
+        """Write them beside, flush, rename."""
+        write_json(self.path, cases.model_dump(mode="json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of `steps.retrain`."""
+
+    env: str
+    as_of: str | None = None
+    because: Cause | None = None
+    reason: str = ""
+    windows: Path | None = None
+    close: bool = False
+    wait: bool = True
+    dry_run: bool = False
+
+
+def retrained(project: Project, options: Options, common: Shared, say: Callable[[str], None]) -> Result:
+    """
+    Start, follow or go on with a retraining, if there is a reason.
+
+    Raises:
+        BadInput: an option, a file or what was kept is wrong.
+        Unavailable: the source, Jenkins or the ledger does not answer, or another trigger is at work.
+    """
+    target = common.environments[place_of(options.env, common.environments)]
+    keeper, policy = FileCases.of(target, project.name), common.retraining
+    history = _history(project.name, common)
+    with held(keeper.path.with_suffix(".lock"), f"retraining of {project.name} in {options.env}"):
+        memory = _memory(target, project.name, history, options)
+        live = history.live(options.env)
+        trigger = Trigger(
+            memory, keeper, SourceData(project, history), _starter(common, say), policy, lambda: datetime.now(UTC),
+            live.version if live else None, _born(history),
+        )  # fmt: skip
+        when = read_date(options.as_of, datetime.now(UTC).date())
+        asked = Asked(when, _given(options, history), options.close, options.wait, options.dry_run)
+        return retrain(project.name, trigger, asked)
+
+
+def _history(project: str, common: Shared) -> History:
+    ledger = floors.ledger(common, floors.AT_NIGHT_S)
+    try:
+        return ledger.history(project)
+    except Unavailable:  # what this clone knows is enough to start learning; nothing is released by it
+        return ledger.history(project, offline=True)
+
+
+def _starter(common: Shared, say: Callable[[str], None]) -> Starter:
+    jenkins = common.retraining.jenkins
+    if jenkins.url is None:
+        return HereStarter(say)
+    return JenkinsStarter(jenkins, Controller(jenkins), say)
+
+
+def _born(history: History) -> dict[str, datetime]:
+    return {event.version: moment_of(event.at) for event in history.events if event.kind is Kind.REGISTERED}
+
+
+def _given(options: Options, history: History) -> Incident | None:
+    """
+    Open an incident by hand.
+
+    Raises:
+        BadInput: no reason, or nothing is live that could have one.
+    """
+    if options.because is None:
+        return None
+    if not options.reason.strip():
+        raise BadInput("--reason: missing: who starts a retraining by hand says why")
+    live = history.live(options.env)
+    if live is None:
+        raise BadInput(f"--because: nothing is live in {options.env}")
+    return Incident(key=f"{options.env}:v{live.version}:{live.number}", cause=options.because, version=live.version,
+                    at=datetime.now(UTC), why=options.reason[:1000])  # fmt: skip
+
+
+def _memory(environment: Environment, project: str, history: History, options: Options) -> Memory:
+    """Return what the watch remembers, with the windows of a file in the place of its looks if one is given."""
+    memory = FileKeeper.of(environment, project).read()
+    if options.windows is None:
+        return memory
+    live = history.live(environment.name)
+    if live is None:
+        raise BadInput(f"--windows: nothing is live in {environment.name}")
+    document = read_json(options.windows)
+    if not isinstance(document, list) or not document:
+        raise BadInput(f"{options.windows}: expected a list of windows")
+    looks = [_window(item, place, live.version, live.number, options.windows) for place, item in enumerate(document)]
+    return memory.but(looks=sorted(looks, key=lambda look: look.at))
+
+
+def _window(item: Any, place: int, version: str, stay: int, path: Path) -> Look:
+    """Read one window: when it ended, how it was, what a worse one tells of."""
+    where = f"{path}: window {place}"
+    if not isinstance(item, dict) or item.get("cause") not in get_args(Cause):
+        raise BadInput(f"{where}: expected at, answer, message and a cause out of {', '.join(get_args(Cause))}")
+    look = parse(Look, {"version": version, "stay": stay, **item}, where)
+    if look.at.tzinfo is None:
+        raise BadInput(f"{where}: at: without a time zone")
+    return look

@@ -1,0 +1,1 @@
+"""What others are told: one message, signed, kept until it has arrived."""

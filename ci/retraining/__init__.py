@@ -1,0 +1,1 @@
+"""When a model is learned anew without a person asking, and when it is not."""

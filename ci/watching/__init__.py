@@ -1,0 +1,1 @@
+"""After a release is live: looking at it on a schedule, and taking it back."""
