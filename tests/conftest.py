@@ -67,3 +67,9 @@ def docker_engine() -> Iterator[str]:
 
     with engine() as place:
         yield place
+
+
+@pytest.fixture(scope="session")
+def image_layout(docker_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests of docker environments keep the image that they share."""
+    return tmp_path_factory.mktemp("images")

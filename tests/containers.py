@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ from ci.adapters.targets.docker import DockerTarget, Images
 from ci.adapters.targets.engine_state import EngineState
 from ci.adapters.wanted import _unsigned as unsigned
 from ci.adapters.wheels import fill
-from ci.errors import StepError
+from ci.errors import StepError, Unavailable
 from ci.files import sha256
 from ci.packaging import archive, image, wheelhouse
 from ci.params_environments import Environment, Strategy
@@ -32,6 +31,19 @@ from ci.shared import Shared
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "artifacts/flights"
+
+
+def a_place(layout: Path, **settings: Any) -> DockerPlace:
+    """Make one; skip with the reason where its image cannot be built."""
+    from tests.integration.engines import base_image
+
+    usable()
+    place = DockerPlace(layout, base_image(), settings)
+    try:
+        place.release("1.0.0")
+    except Unavailable as error:  # wheels that nobody downloaded, and no index
+        pytest.skip(str(error))
+    return place
 
 
 @cache
@@ -109,8 +121,6 @@ class DockerPlace:
 
     def sweep(self) -> None:
         """Remove what was made below this prefix, and nothing else."""
-        with suppress(StepError):
-            self.open().stop("tests")
         for item in self.engine.listed({PLACE: self.base}):
             self.engine.discard(item["Id"])
         for volume in (f"{self.base}-state", f"{self.base}-router"):
