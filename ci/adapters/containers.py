@@ -46,6 +46,7 @@ class Containers(Docker):
         for item in [item for item in found if item["Name"] == name]:
             return str(item["IPAM"]["Config"][0]["Subnet"])
         if subnet is None:  # let the engine pick, then insist on it
+            self.drop_network(f"{name}-draw")  # of somebody who was killed
             made = self._ask(lambda: self._client.api.create_network(f"{name}-draw", labels=dict(labels)))
             subnet = self._ask(lambda: self._client.api.inspect_network(made["Id"]))["IPAM"]["Config"][0]["Subnet"]
             self._ask(lambda: self._client.api.remove_network(made["Id"]))

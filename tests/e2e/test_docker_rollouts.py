@@ -92,7 +92,12 @@ def test_statistics_are_no_way_to_admin(place: DockerPlace) -> None:
     admin = place.open()._router.admin
     assert ask(f"{admin}/ready")[0] == 200
     assert ask(f"{admin}/stats?filter=listener_manager")[0] == 200
-    for path, method in (("/quitquitquit", "POST"), ("/config_dump", "GET"), ("/stats", "POST"), ("/stats/../quitquitquit", "POST")):
+    for path, method in (
+        ("/quitquitquit", "POST"),
+        ("/config_dump", "GET"),
+        ("/stats", "POST"),
+        ("/stats/../quitquitquit", "POST"),
+    ):
         assert ask(f"{admin}{path}", method=method)[0] == 403
     inside = place.open()._router.ask(f"{admin}/stats?filter=listener_manager")
     assert inside[0] == 200, "and a remote engine is asked from inside"
@@ -139,5 +144,9 @@ def test_killed_at_any_instant_another_agent_finds_its_way(place: DockerPlace, a
         assert (actual.held_by, actual.drift, len(actual.weights)) == (None, [], 1)
         assert place.answer() == (200, f"flights@{actual.live}")
         place.open().roll_back(place.release("1.0.0"), "tests")
-    checks = [item for item in place.engine.listed({PLACE: place.base}) if item["Labels"]["io.slipway.role"] in {"check", "lock"}]
+    checks = [
+        item
+        for item in place.engine.listed({PLACE: place.base})
+        if item["Labels"]["io.slipway.role"] in {"check", "lock"}
+    ]
     assert checks == []

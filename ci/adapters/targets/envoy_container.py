@@ -66,6 +66,8 @@ class ContainerRouter:
         """Have a container of the same image validate all of it."""
         command = ["--mode", "validate", "--config-path", "/opt/whole.json"]
         labels = {**self._labels, ROLE: "check"}
+        for left in self._engine.listed(labels):  # by somebody who was killed
+            self._engine.discard(left["Id"])
         made = self._engine.create(f"{self._base}-check-{time.time_ns():x}", self._image(), labels, memory_mb=MEMORY_MB,
                                    command=command, read_only=False)  # fmt: skip
         try:
@@ -164,7 +166,7 @@ class ContainerRouter:
             self._engine.discard(self._name)  # else the engine would go on trying
             ports = f"{self._state.door} or {self._state.admin}"
             raise Unavailable(f"port {ports} of {self._settings.address} on the engine's machine is taken",
-                              hint="end what has it, or stop this environment and name another in `ports`") from error  # fmt: skip
+                              hint="end what has it and deploy again; `ports` names the door's before the first time") from error  # fmt: skip
 
     def _change(self, files: Mapping[str, str], expected: Mapping[str, str], *, tidy: bool = False) -> None:
         texts = self._texts()
