@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
 from ci.adapters.states import FolderState  # noqa: E402
+from ci.adapters.targets.engine_state import EngineState  # noqa: E402
 from ci.errors import BadInput, StepError, Unavailable  # noqa: E402
 from ci.rollout.state import State  # noqa: E402
 from tests.containers import DockerPlace  # noqa: E402
@@ -154,6 +158,22 @@ class TestEngine(StoreContract):
         one.write(state(1, "1.0.0"))
         self.place.engine.discard(f"{self.place.base}-state")
         assert other.read() == state(1, "1.0.0")
+
+    def test_a_holder_of_this_machine_that_was_killed_is_followed_at_once(self, one):
+        code = (
+            "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
+            "from ci.adapters.containers import Containers\n"
+            "from ci.adapters.targets.engine_state import EngineState\n"
+            "with EngineState(Containers(60), sys.argv[2], 'x').hold('Ann'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(ROOT), self.place.base], timeout=60)
+        assert done.returncode == -signal.SIGKILL
+        assert self.place.engine.find(f"{self.place.base}-lock")
+        assert one.held_by() is None
+        slow = EngineState(self.place.engine, self.place.base, "x", silent_s=600)
+        began = time.monotonic()
+        with slow.hold("Bob"):
+            assert time.monotonic() - began < 20
 
     def test_whoever_fell_silent_is_followed_and_cannot_write_any_more(self, one, other, monkeypatch):
         one.write(state(1))

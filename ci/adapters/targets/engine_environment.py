@@ -52,11 +52,13 @@ def opened(
 def asker(
     project: str, environment: Environment, settings: Settings, shared: Shared
 ) -> Callable[..., tuple[int, dict[str, str], bytes]]:
-    """Return what sends requests to servers and Envoy: this machine if it is the engine's, else Envoy's container."""
-    if settings.host is None and not os.environ.get("DOCKER_HOST", "unix://").startswith(("ssh://", "tcp://")):
-        return ask
+    """Return what sends requests to servers and Envoy: this machine if it gets through, else Envoy's container."""
+    near = (settings.host or os.environ.get("DOCKER_HOST") or "unix://").startswith("unix://")
 
     def send(url: str, **more: object) -> tuple[int, dict[str, str], bytes]:
+        if near:
+            with suppress(Unavailable):
+                return ask(url, **more)  # type: ignore[arg-type]
         engine, base = _engine(settings, shared), _base(project, environment, settings)
         state = EngineState(engine, base, environment.name).read()
         if state is None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters.containers import PLACE, ROLE, Gone, Taken
-from ci.adapters.targets import keeper
+from ci.adapters.targets import keeper, processes
 from ci.errors import BadInput, StepError, Unavailable
 from ci.files import sha256_of
 from ci.params import parse
@@ -94,6 +94,8 @@ class EngineState:
             return None
         last = self._beat(found["Id"])
         fresh = last is not None and abs(seconds_since(last["beat"])) < 2 * BEAT_S
+        if processes.ended(found["Config"]["Labels"].get("io.slipway.process", "")):
+            return None
         if not fresh and self._watched(found["Id"], 3 * BEAT_S) != "alive":
             return None
         return _told(found["Config"]["Labels"])
@@ -141,7 +143,8 @@ class EngineState:
         return self._engine.create(name, keeper.image(self._engine), labels, volumes=where, read_only=False)
 
     def _acquired(self, holder: dict[str, str]) -> str:
-        labels = {PLACE: self._base, ROLE: "lock", **{f"io.slipway.{key}": value for key, value in holder.items()}}
+        told = {f"io.slipway.{key}": value for key, value in {**holder, "process": processes.mark()}.items()}
+        labels = {PLACE: self._base, ROLE: "lock", **told}
         while True:
             with suppress(Taken):
                 return self._container(self._lock_name, labels)
@@ -156,12 +159,15 @@ class EngineState:
                     self._engine.discard(found["Id"])
 
     def _watched(self, lock: str, limit_s: float) -> str:
-        """Watch a lock until its holder gives a sign of life ("alive"), is "gone", or stays "silent"."""
+        """Watch a lock until its holder gives a sign of life ("alive"), is "gone", or is known or seen to be "silent"."""
         first, deadline = self._beat(lock), time.monotonic() + limit_s
         while time.monotonic() < deadline:
-            time.sleep(0.25)
-            if self._engine.find(lock) is None:
+            found = self._engine.find(lock)
+            if found is None:
                 return "gone"
+            if processes.ended(found["Config"]["Labels"].get("io.slipway.process", "")):
+                return "silent"
+            time.sleep(0.25)
             last = self._beat(lock)
             if last is not None and last != first:
                 return "alive"
