@@ -1,5 +1,5 @@
 """
-Move traffic under load and count what fails: `python bench/rollouts.py [--quick]`.
+Move traffic under load and count what fails: `python bench/rollouts.py [--quick] [--target docker]`.
 
 16 keep-alive connections POST one row each, again and again, to the front door of an environment that is made for
 this alone; meanwhile weights change, servers are replaced, releases promoted and rolled back. Prints JSON.
@@ -97,16 +97,49 @@ class Place:
         bundles = environments.FolderBundles(BUNDLE)
         return environments.running("flights", self.environment, Shared(projects=["flights"]), bundles=bundles)
 
-    @property
-    def units(self) -> Units:
-        return Units(self.folder / "flights/bench/processes")
+    def pid(self, name: str) -> int | None:
+        """Return the process of something whose name starts so."""
+        alive = Units(self.folder / "flights/bench/processes").alive()
+        return next((pid for unit, pid in alive.items() if unit.startswith(name)), None)
+
+    def verifier(self):
+        return environments.health()
 
     def deploy(self, release, strategy=None):
         how = strategy or self.environment.strategy
-        return self.running.roll_out(release, how, environments.health(), "bench")
+        return self.running.roll_out(release, how, self.verifier(), "bench")
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        self.running.stop("bench")
 
     def load(self) -> Load:
         return Load(str(self.running.actual().door), self.row)
+
+
+class DockerPlace(Place):
+    """The same on a Docker engine, with the image of the bundle in a layout of its own."""
+
+    def __post_init__(self) -> None:
+        from tests import containers
+        from tests.integration.engines import base_image
+
+        self.made = containers.DockerPlace(self.folder, base_image(), {"instances": self.instances})
+        self.environment = self.made.environment.model_copy(update={"strategy": Strategy(kind="blue_green")})
+        self.a, self.b = self.made.release("1.0.0"), self.made.release("1.1.0")
+        self.running = self.made.open()
+        self.row = json.dumps(json.loads((BUNDLE / "golden.json").read_text())["rows"][0]).encode()
+
+    def pid(self, name: str) -> int | None:
+        found = next((item for item in self.made.names() if item.startswith(f"{self.made.base}-{name}")), None)
+        told = self.made.engine.find(found) if found else None
+        return int(told["State"]["Pid"]) or None if told else None
+
+    def verifier(self):
+        return self.made.verifier()
+
+    def end(self) -> None:
+        self.made.sweep()
 
 
 def weights(place: Place, times: int) -> None:
@@ -138,8 +171,7 @@ def promotions(place: Place, times: int) -> list[float]:
 def kill(place: Place, name: str, times: int, pause_s: float = 2.0) -> None:
     """SIGKILL what runs under a name that starts so."""
     for _ in range(times):
-        found = next((pid for unit, pid in place.units.alive().items() if unit.startswith(name)), None)
-        if found:
+        if found := place.pid(name):
             os.kill(found, signal.SIGKILL)
         time.sleep(pause_s)
 
@@ -148,10 +180,12 @@ def main() -> None:
     """Run all of it and print what happened."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
-    share = 10 if parser.parse_args().quick else 1
+    parser.add_argument("--target", choices=["process", "docker"], default="process")
+    options = parser.parse_args()
+    share = 10 if options.quick else 1
     told: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
-        place = Place(Path(folder))
+        place = (DockerPlace if options.target == "docker" else Place)(Path(folder))
         try:
             place.deploy(place.a)
             for name, work in {
@@ -171,7 +205,7 @@ def main() -> None:
                 }  # fmt: skip
                 print(name, told[name], file=sys.stderr, flush=True)
         finally:
-            place.running.stop("bench")
+            place.end()
     print(json.dumps(told, indent=2))
 
 

@@ -20,7 +20,19 @@ class DockerTarget(Model):
     """Containers of a Docker engine, local or remote."""
 
     kind: Literal["docker"]
-    host: str | None = Field(None, description="The engine's address, such as ssh://… or tcp://…; DOCKER_HOST if null.")
+    host: str | None = Field(
+        None, pattern=r"^(unix|ssh|tcp)://\S{1,250}$",
+        description="The engine's address, such as ssh://… or tcp://…; DOCKER_HOST if null.",
+    )  # fmt: skip
+    prefix: Name = Field("slipway", description="Begins the name of everything made there: apart for each team.")
+    address: str = Field(
+        "127.0.0.1", pattern=r"^\d{1,3}(\.\d{1,3}){3}$",
+        description="Address of the engine's machine on which front doors are published.",
+    )  # fmt: skip
+    subnet: str | None = Field(
+        None, pattern=r"^\d{1,3}(\.\d{1,3}){3}/(1[6-9]|2[0-6])$",
+        description="Addresses of one environment's containers; the engine picks some if null.",
+    )  # fmt: skip
     memory_mb: int = Field(512, ge=64, description="Memory limit of a server, megabytes.")
     cpus: float = Field(1.0, gt=0, description="Processor limit of a server, cores.")
 

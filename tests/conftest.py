@@ -6,9 +6,12 @@ import os
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers of pytest share the cores already
 UNIT = Path(__file__).parent / "unit"
@@ -55,3 +58,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return nodeid if apart else nodeid.split("::", 1)[0]
 
     return ByStory(config, log)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[str]:
+    """Where a container engine answers; started for the tests if need be, and then ended after them."""
+    from tests.integration.engines import engine
+
+    with engine() as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def image_layout(docker_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests of docker environments keep the image that they share."""
+    return tmp_path_factory.mktemp("images")

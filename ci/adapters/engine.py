@@ -24,9 +24,11 @@ _HINT = "as root, ci/setup/docker starts one; or name one in DOCKER_HOST"
 class Docker:
     """A Docker engine, local or remote: nothing here assumes that it sees this machine's files."""
 
-    def __init__(self, timeout_s: float = 600, credentials: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, timeout_s: float = 600, credentials: tuple[str, str] | None = None, host: str | None = None
+    ) -> None:
         """
-        Connect to the engine at DOCKER_HOST.
+        Connect to the engine at `host`, or at DOCKER_HOST if that is None.
 
         Raises:
             Unavailable: none answers, or the Docker SDK is not installed.
@@ -37,10 +39,11 @@ class Docker:
             raise Unavailable(
                 "docker: the Docker SDK is not installed", hint="pip install 'slipway[docker]'"
             ) from error
-        self.place = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        self.place = host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
         self._credentials, self._errors = credentials, docker.errors
         try:
-            self._client = docker.from_env(timeout=int(timeout_s))
+            known = {**os.environ, "DOCKER_HOST": self.place}
+            self._client = docker.from_env(timeout=int(timeout_s), environment=known, use_ssh_client=True)
             self._client.ping()
         except (docker.errors.DockerException, OSError) as error:
             raise Unavailable(f"docker: no engine answers at {self.place}", hint=_HINT) from error

@@ -40,10 +40,16 @@ def running(
     Open one project in one environment.
 
     Raises:
-        BadInput: its target is of a kind that is not built.
+        BadInput: a bundle folder for a target that runs images.
+        Unavailable: the Docker engine does not answer.
     """
-    if environment.target.kind != "process":
-        raise BadInput(f"environments: {environment.name}: target {environment.target.kind} is not built yet")
+    if environment.target.kind == "docker":
+        from ci.adapters.targets.engine_environment import opened
+
+        if bundles is not None:
+            raise BadInput(f"--bundle: {environment.name} is a docker environment, which runs images by digest",
+                           hint="package the bundle first (steps.package --as service)")  # fmt: skip
+        return opened(project, environment, environment.target, shared, say=say)
     folder = Path(environment.root, project, environment.name).resolve()
     store = FolderState(folder)
     first = store.read() or _blank(project, environment, str(folder))
@@ -55,22 +61,25 @@ def running(
 
 
 def verifier(
-    project: str,
-    environment: Environment,
-    shared: Shared,  # noqa: ARG001 # for who knows more
-    say: Callable[[str], None] = lambda _text: None,
+    project: str, environment: Environment, shared: Shared, say: Callable[[str], None] = lambda _text: None
 ) -> Verifier:
     """Make what is asked at each stage of a rollout; `verification.by` of the environment chooses."""
     from ci.adapters.monitoring.looking import verifier as looking
     from ci.verification.deciding import AtDeadline, FirstOfAll
 
-    policy = environment.verification
+    policy, first = environment.verification, _health_of(project, environment, shared)
     if policy.by == "health":
-        return health()
-    return FirstOfAll(
-        health(),
-        AtDeadline(looking(policy, say, [Path("artifacts", project), Path(environment.root, "bundles")]), policy),
-    )
+        return first
+    bundles = [Path("artifacts", project), Path(environment.root, "bundles")]
+    return FirstOfAll(first, AtDeadline(looking(policy, say, bundles), policy))
+
+
+def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
+    if environment.target.kind == "docker":
+        from ci.adapters.targets.engine_environment import asker
+
+        return HealthVerifier(HttpProber(asker(project, environment, environment.target, shared)))
+    return health()
 
 
 def health(**options: Any) -> Verifier:
@@ -102,10 +111,14 @@ class FolderBundles:
 class HttpProber:
     """Satisfies `ci.rollout.health.Prober`."""
 
+    def __init__(self, send: Callable[..., tuple[int, dict[str, str], bytes]] = ask) -> None:
+        """Take what sends a request: this machine, or something that stands nearer to the servers."""
+        self._send = send
+
     def example(self, arm: Arm) -> Any:
         """Read the first example in the server's OpenAPI document."""
         with suppress(Unavailable, ValueError, KeyError, IndexError):
-            _, _, raw = ask(f"http://{arm.addresses[0]}/openapi.json")
+            _, _, raw = self._send(f"http://{arm.addresses[0]}/openapi.json")
             body = json.loads(raw)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
             return next(iter(body["examples"].values()))["value"]
         return None
@@ -113,7 +126,9 @@ class HttpProber:
     def predict(self, door: str, row: Any, version: str) -> tuple[int, str]:
         """POST through the door, to one release."""
         try:
-            status, headers, _ = ask(f"{door}/predict", body=row, headers={"x-slipway-release": version}, timeout_s=10)
+            status, headers, _ = self._send(
+                f"{door}/predict", body=row, headers={"x-slipway-release": version}, timeout_s=10
+            )
         except Unavailable:
             return 0, ""
         return status, headers.get("x-slipway-release", "")
@@ -121,7 +136,7 @@ class HttpProber:
     def counters(self, admin: str, cluster: str) -> tuple[int, int]:
         """Read Envoy's counters."""
         pattern = f"^cluster.{cluster}.(external.)?upstream_rq_(completed|5xx)"
-        _, _, raw = ask(f"{admin}/stats?filter={pattern}")
+        _, _, raw = self._send(f"{admin}/stats?filter={pattern}")
         found = dict(line.split(": ") for line in raw.decode().splitlines() if ": " in line)
         start = f"cluster.{cluster}.external.upstream_rq_"
         return int(found.get(start + "completed", 0)), int(found.get(start + "5xx", 0))

@@ -69,7 +69,7 @@ class ProcessRouter:
 
     def up(self) -> None:
         """Wish for Envoy, and wait until its admin answers and the door is open."""
-        for name, text in self._first_files().items():
+        for name, text in resources.first_files(self._door).items():
             if not (self._folder / name).is_file():
                 write_text(self._folder / name, text)
         start = self._folder / "start" / "bootstrap.json"
@@ -82,14 +82,9 @@ class ProcessRouter:
 
     def clusters(self, clusters: Sequence[Cluster]) -> None:
         """Write EDS before CDS, so that a new cluster finds its servers; then wait for both."""
-        wanted = {f"eds-{item.name}.json": resources.endpoints(item) for item in clusters}
+        wanted, expected = resources.files_of(self._door, clusters)
         for name, text in wanted.items():
             self._put(name, text)
-        document = resources.clusters(self._door, clusters)
-        self._put("cds.json", document)
-        expected = {f"cluster.{item.name}.version_text": resources.version_of(wanted[f"eds-{item.name}.json"])
-                    for item in clusters}  # fmt: skip
-        expected["cluster_manager.cds.version_text"] = resources.version_of(document)
         self._confirm(expected)
         for path in self._folder.glob("eds-*.json"):
             if path.name not in wanted:
@@ -99,7 +94,7 @@ class ProcessRouter:
         """Write RDS and wait for it."""
         document = resources.routes(routes)
         self._put("rds.json", document)
-        self._confirm({"http.door.rds.routes.version_text": resources.version_of(document)})
+        self._confirm({resources.RDS_TEXT: resources.version_of(document)})
 
     def healthy(self, cluster: str) -> int:
         """Return `membership_healthy`."""
@@ -111,19 +106,11 @@ class ProcessRouter:
         texts = self._texts()
         if not texts:
             return None
-        return texts.get("cluster_manager.cds.version_text", ""), texts.get("http.door.rds.routes.version_text", "")
+        return texts.get(resources.CDS_TEXT, ""), texts.get(resources.RDS_TEXT, "")
 
     def down(self) -> None:
         """Stop it."""
         self._units.stop([NAME], 5.0)
-
-    def _first_files(self) -> Mapping[str, str]:
-        none = resources.Routes(project=self._door.project)
-        return {
-            "lds.json": resources.listeners(self._door),
-            "cds.json": resources.clusters(self._door, []),
-            "rds.json": resources.routes(none),
-        }
 
     def _put(self, name: str, text: str) -> None:
         path = self._folder / name

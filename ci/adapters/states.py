@@ -86,13 +86,15 @@ class FolderState:
     def _beating(self, holder: dict[str, Any]) -> Iterator[None]:
         done = threading.Event()
 
-        def beat() -> None:
-            while True:
-                with suppress(Exception):  # a full disk: the lock still holds
-                    write_json(self._holder, {**holder, "beat": now()})
-                if done.wait(BEAT_S):
-                    return
+        def tell(**more: object) -> None:
+            with suppress(Exception):  # a full disk: the lock still holds
+                write_json(self._holder, {**holder, "beat": now(), **more})
 
+        def beat() -> None:
+            while not done.wait(BEAT_S):
+                tell()
+
+        tell()
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
         try:
@@ -100,6 +102,7 @@ class FolderState:
         finally:
             done.set()
             thread.join()
+            tell(left=True)  # the next one who takes the lock is not called by this name
 
     def _last(self) -> dict[str, Any] | None:
         with suppress(Exception):
@@ -109,7 +112,7 @@ class FolderState:
 
     def _told(self) -> str:
         for _ in range(20):  # whoever took the lock a moment ago is about to say so
-            if found := self._last():
+            if (found := self._last()) and "left" not in found:
                 return f"{found['who']} since {found['since']}"
             time.sleep(0.02)
         return "somebody who has not said so yet"

@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Contents = bytes | Path
 
 
-def write(files: Mapping[str, Contents], out: IO[bytes], epoch: int) -> None:
-    """Write files (by path inside the archive) with the folders above them; `epoch` in seconds since 1970."""
+def write(files: Mapping[str, Contents], out: IO[bytes], epoch: int, programs: Collection[str] = ()) -> None:
+    """Write files (by path inside the archive) with the folders above them; `programs` among them may be run."""
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted({*files, *_folders(files)}):
             entry = tarfile.TarInfo(name)
@@ -23,7 +23,7 @@ def write(files: Mapping[str, Contents], out: IO[bytes], epoch: int) -> None:
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(entry)
                 continue
-            entry.mode = 0o644
+            entry.mode = 0o755 if name in programs else 0o644
             _add(archive, entry, files[name])
 
 

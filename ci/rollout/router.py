@@ -25,6 +25,7 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
 HUNDRED_PERCENT = 10_000
 SLO_MS = 50.0
 RESOURCES = "type.googleapis.com/envoy.config."
+CDS_TEXT, RDS_TEXT = "cluster_manager.cds.version_text", "http.door.rds.routes.version_text"
 
 
 class Cluster(Model):
@@ -69,6 +70,7 @@ class Door(Model):
     admin_port: Port
     folder: Annotated[str, StringConstraints(pattern=r"^/[^\x00-\x1f\"\\]*$")]
     slo_ms: float = SLO_MS
+    stats_port: Port | None = Field(None, description="Where statistics can be read without the rights of admin.")
 
 
 def shares(weights: Mapping[str, float], names: Mapping[str, str]) -> list[Share]:
@@ -127,8 +129,26 @@ def whole(door: Door, found: Sequence[Cluster], wish: Routes) -> str:
         static.append({**made, "type": "STATIC", "load_assignment": _resources(endpoints(cluster))[0]})
     document = json.loads(bootstrap(door))
     del document["dynamic_resources"]
-    document["static_resources"] = {"listeners": [listener], "clusters": static}
+    own = document.get("static_resources", {"listeners": [], "clusters": []})
+    document["static_resources"] = {"listeners": [listener, *own["listeners"]], "clusters": [*static, *own["clusters"]]}
     return json.dumps(document)
+
+
+def first_files(door: Door) -> dict[str, str]:
+    """Return what Envoy finds when it starts for the first time: a door, and nobody behind it."""
+    return {
+        "lds.json": listeners(door),
+        "cds.json": clusters(door, []),
+        "rds.json": routes(Routes(project=door.project)),
+    }
+
+
+def files_of(door: Door, found: Sequence[Cluster]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the files that make these the known releases, EDS before CDS, and what Envoy says once they are in effect."""
+    files = {f"eds-{item.name}.json": endpoints(item) for item in found}
+    expected = {f"cluster.{item.name}.version_text": version_of(files[f"eds-{item.name}.json"]) for item in found}
+    files["cds.json"] = clusters(door, found)  # last, so that a new cluster finds its servers
+    return files, {**expected, CDS_TEXT: version_of(files["cds.json"])}
 
 
 def version_of(document: str) -> str:

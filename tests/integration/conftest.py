@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,12 +158,3 @@ def wait_for(answers: object, seconds: float = 30.0) -> None:
     while not answers():  # type: ignore[operator]
         assert time.monotonic() < end, "it never answered"
         time.sleep(0.1)
-
-
-@pytest.fixture(scope="session")
-def docker_engine() -> Iterator[str]:
-    """Where a container engine answers; started for the tests if need be, and then ended after them."""
-    from tests.integration.engines import engine
-
-    with engine() as place:
-        yield place

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ci.params_environments import Strategy
-from ci.rollout.router import Cluster, Routes, Share, routes, shares, version_of
+from ci.rollout.router import Cluster, Door, Routes, Share, bootstrap, files_of, routes, shares, version_of, whole
 from ci.rollout.state import Instance
 from ci.rollout.strategies import stages
 
@@ -24,7 +24,8 @@ def test_shares_add_up_whatever_the_weights(weights: dict[str, float]) -> None:
 
 
 def wish(**more: object) -> Routes:
-    return Routes(project="flights", shares=shares({"1.0.0": 75, "1.1.0": 25}, NAMES), **more)  # type: ignore[arg-type]
+    given = {"shares": shares({"1.0.0": 75, "1.1.0": 25}, NAMES), **more}
+    return Routes(project="flights", **given)  # type: ignore[arg-type]
 
 
 def test_only_scoring_is_tried_again() -> None:
@@ -71,3 +72,29 @@ def test_stages(kind: str, weights: list[float]) -> None:
     assert [stage.weight for stage in found] == weights
     assert [stage.stays for stage in found] == [kind in {"ab", "shadow"}] * len(found)
     assert [stage.weight for stage in stages(Strategy(kind=kind), 2, first=True)] == [100]  # type: ignore[arg-type]
+
+
+def door(**more: object) -> Door:
+    return Door(project="flights", environment="staging", host="127.0.0.1", port=8000, admin_host="127.0.0.1", admin_port=9901,
+                folder="/router", **more)  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_statistics_get_a_door_of_their_own_only_where_it_is_asked_for() -> None:
+    assert "static_resources" not in json.loads(bootstrap(door()))
+    found = json.loads(bootstrap(door(stats_port=9902)))
+    (listener,) = found["static_resources"]["listeners"]
+    rules = listener["filter_chains"][0]["filters"][0]["typed_config"]["route_config"]["virtual_hosts"][0]["routes"]
+    open_paths = {rule["match"]["path"]: rule["match"]["headers"][0]["string_match"]["exact"] for rule in rules[:-1]}
+    assert open_paths == dict.fromkeys(("/stats", "/stats/prometheus", "/clusters", "/ready"), "GET")
+    assert rules[-1]["direct_response"]["status"] == 403
+    assert found["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+    whole_thing = json.loads(whole(door(stats_port=9902), [], wish(shares=[])))
+    assert [item["name"] for item in whole_thing["static_resources"]["listeners"]] == ["door", "stats"]
+
+
+def test_files_come_in_the_order_in_which_envoy_may_see_them() -> None:
+    cluster = Cluster(name=NAMES["1.0.0"], version="1.0.0", instances=[])
+    files, expected = files_of(door(), [cluster])
+    assert list(files) == ["eds-flights-v1-0-0.json", "cds.json"]
+    assert expected == {"cluster.flights-v1-0-0.version_text": version_of(files["eds-flights-v1-0-0.json"]),
+                        "cluster_manager.cds.version_text": version_of(files["cds.json"])}  # fmt: skip
