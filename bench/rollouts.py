@@ -43,6 +43,7 @@ class Load:
     sent: int = 0
     failures: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
+    faulty: dict[str, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -56,6 +57,10 @@ class Load:
         self._done.set()
         for thread in self._threads:
             thread.join(20)
+
+    def faults_of(self, version: str) -> int:
+        """Return how many requests a release answered with anything but 200."""
+        return self.faulty.get(version, 0)
 
     def _call(self) -> None:
         place = self.door.removeprefix("http://")
@@ -77,6 +82,7 @@ class Load:
                 self.versions[version] = self.versions.get(version, 0) + 1
                 if fault:
                     self.failures.append(fault)
+                    self.faulty[version] = self.faulty.get(version, 0) + 1
 
 
 @dataclass
@@ -169,11 +175,13 @@ def promotions(place: Place, times: int) -> list[float]:
 
 
 def kill(place: Place, name: str, times: int, pause_s: float = 2.0) -> None:
-    """SIGKILL what runs under a name that starts so."""
+    """SIGKILL one of what runs under a name that starts so; the next only when all is well again: single crashes."""
     for _ in range(times):
         if found := place.pid(name):
             os.kill(found, signal.SIGKILL)
         time.sleep(pause_s)
+        while place.running.actual().drift:
+            time.sleep(0.1)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ci.adapters.http import ask
 from ci.adapters.process import run
+from ci.adapters.targets.process import is_free
 from ci.errors import BadInput, Unavailable
 from ci.files import write_text
 from ci.rollout import router as resources
@@ -69,6 +70,7 @@ class ProcessRouter:
 
     def up(self) -> None:
         """Wish for Envoy, and wait until its admin answers and the door is open."""
+        self._refuse_strangers()
         for name, text in resources.first_files(self._door).items():
             if not (self._folder / name).is_file():
                 write_text(self._folder / name, text)
@@ -111,6 +113,13 @@ class ProcessRouter:
     def down(self) -> None:
         """Stop it."""
         self._units.stop([NAME], 5.0)
+
+    def _refuse_strangers(self) -> None:
+        """Say at once, and not after a timeout, that somebody else has a port that cannot be changed."""
+        for port in (self._door.port, self._door.admin_port):
+            if NAME not in self._units.alive() and not is_free(port) and NAME not in self._units.alive():
+                raise Unavailable(f"port {port} is taken by somebody else: Envoy of {self._door.environment} needs it",
+                                  hint="end what listens there, or name another door in environments.ports")  # fmt: skip
 
     def _put(self, name: str, text: str) -> None:
         path = self._folder / name

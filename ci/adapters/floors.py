@@ -20,12 +20,13 @@ from ci.promotion.records import Records
 from ci.promotion.telling import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ci.adapters.ledger import GitLedger
     from ci.ledger.history import History
     from ci.params_environments import Environment
-    from ci.rollout.interface import Running, Verifier
+    from ci.report import Check
+    from ci.rollout.interface import Actual, Running, Verifier
     from ci.shared import Shared
 
 AT_NIGHT_S = 5.0  # a rollback does not wait for a remote that is gone
@@ -77,6 +78,12 @@ def records(project: str, environment: Environment, shared: Shared, *, timeout_s
     """Put together where one project's movements in one environment are remembered."""
     queue = FolderQueue.of(environment.root, environment.name, project)
     return Records(ledger(shared, timeout_s), queue, lambda: datetime.now(UTC))
+
+
+def settle(project: str, environment: Environment, shared: Shared, actual: Callable[[], Actual]) -> list[Check]:
+    """Tell the ledger what waits for it; where nothing does, it is not even opened: there may be none."""
+    queue = FolderQueue.of(environment.root, environment.name, project)
+    return records(project, environment, shared).settle(actual) if queue.waiting() else []
 
 
 def places(shared: Shared, projects: Sequence[str], environment: str | None) -> list[Place]:

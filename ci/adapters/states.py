@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ci.errors import Unavailable
 from ci.files import read_json, said_plainly, write_json
 from ci.params import parse
-from ci.rollout.state import State, now, seconds_since
+from ci.rollout.state import State, seconds_since, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
 BEAT_S = 1.0
@@ -24,8 +25,9 @@ BEAT_S = 1.0
 class FolderState:
     """Satisfies `ci.rollout.targets.StateStore`; the system lets go of the lock however its holder ends."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], datetime] = utc) -> None:
         """Name the folder; nothing is made."""
+        self._clock = clock
         self._folder, self._path = folder, folder / "state.json"
         self._holder, self._wish = folder / "holder.json", folder / "wish.json"
 
@@ -55,7 +57,7 @@ class FolderState:
                 raise Unavailable(f"{self._folder.parent.name} in {self._folder.name}: held by {self._told()}",
                                   hint="wait for it, or end its rollout with steps.abort") from error  # fmt: skip
             self._wish.unlink(missing_ok=True)
-            stack.enter_context(self._beating({"who": who, "since": now()}))
+            stack.enter_context(self._beating({"who": who, "since": self._clock().isoformat(timespec="milliseconds")}))
             yield
 
     def held_by(self) -> str | None:
@@ -70,7 +72,9 @@ class FolderState:
     def silent_s(self) -> float | None:
         """Read the last beat."""
         found = self._last()
-        return abs(seconds_since(found["beat"])) if found else None  # a clock that was set back counts, too
+        return (
+            abs(seconds_since(found["beat"], self._clock)) if found else None
+        )  # a clock that was set back counts, too
 
     def ask_to_stop(self, who: str) -> None:
         """Leave a wish."""
@@ -88,7 +92,7 @@ class FolderState:
 
         def tell(**more: object) -> None:
             with suppress(Exception):  # a full disk: the lock still holds
-                write_json(self._holder, {**holder, "beat": now(), **more})
+                write_json(self._holder, {**holder, "beat": self._clock().isoformat(), **more})
 
         def beat() -> None:
             while not done.wait(BEAT_S):

@@ -1,4 +1,4 @@
-"""What `steps.deploy` is asked to deploy: a release of the ledger, a record in a file, or a bundle folder."""
+"""What `steps.deploy` is asked to deploy beside the ledger: a record in a file, or a bundle folder."""
 
 from __future__ import annotations
 
@@ -33,28 +33,31 @@ def environment(name: str, shared: Shared) -> Environment:
     raise BadInput(f"--env: {name}: no such environment (params.yaml has {known})")
 
 
-def release(project: str, name: str | None, record: Path | None, bundles: Sequence[Path], shared: Shared) -> Release:
+def trial(
+    project: str, place: Environment, name: str | None, record: Path | None, bundles: Sequence[Path], shared: Shared
+) -> Release | None:
     """
-    Return what is meant.
+    Return what is to be tried without the ledger: a record in a file, or a bundle; None if the ledger is meant.
 
     Raises:
-        BadInput: nothing was named, or it is not there, or of another project.
-        Unavailable: the ledger's remote does not answer.
+        BadInput: nothing was named, it is of another project, or not the first environment's to try.
     """
-    from ci.adapters.floors import ledger, version
+    from ci.adapters.floors import version
 
     wanted = version(name, project) if name else None
+    if not record and not bundles:
+        if wanted is None:
+            raise BadInput("--release: missing", hint="name one of the ledger, or --record FILE")
+        return None
+    if place.name != shared.environments[0].name:
+        raise BadInput(f"--env: {place.name}: takes releases of the ledger only",
+                       hint=f"--record and --bundle are for {shared.environments[0].name}")  # fmt: skip
     if record:
         found = parse(Release, read_json(record), str(record))
     elif wanted is None:
-        raise BadInput("--release: missing", hint="name one of the ledger, or --record FILE")
-    elif bundles:
-        found = _unsigned(project, wanted, bundles[0])
+        raise BadInput("--release: missing", hint="a bundle needs a name, such as v0.1.0")
     else:
-        known = ledger(shared).history(project).trusted().release(wanted)
-        if known is None:
-            raise BadInput(f"{project}@v{wanted}: no such release", hint="python -m steps.history lists them")
-        found = known
+        found = _unsigned(project, wanted, bundles[0])
     if found.project != project or (wanted and found.version != wanted):
         raise BadInput(f"{found.name}: is not {project}@v{wanted or found.version}")
     return found

@@ -73,8 +73,8 @@ def _moved(
     begun = floor.records.begin(draft)
     try:
         moved = floor.running.roll_out(release, strategy, floor.verifier, wish.actor)
-    except StepError:  # refused before anything moved
-        floor.records.queue.drop(begun.key)
+    except StepError:
+        floor.records.broke_off(begun, floor.running.actual)
         raise
     try:
         record = floor.records.end(begun, moved, history)

@@ -68,6 +68,15 @@ class Records:
             return self._told(ended, seen, f"and not kept with the environment either ({error})")
         return self._in_turn(ended, seen)
 
+    def broke_off(self, begun: Waiting, actual: Callable[[], Actual]) -> None:
+        """Forget an intent that was refused before anything moved; keep one that has traffic: `settle` tells its end."""
+        try:
+            moving = begun.draft.version in actual().weights
+        except StepError:  # nobody can say yet
+            moving = True
+        if not moving:
+            self.queue.drop(begun.key)
+
     def _in_turn(self, ended: Waiting, seen: History | None) -> Check:
         """Tell the ledger of older events first: the last one in the ledger is what is live."""
         for older in self._older(ended):

@@ -68,7 +68,7 @@ def roll_back(project: str, wish: Retreat, running: Running, records: Records, *
     try:
         moved = running.roll_back(release, wish.actor)
     except StepError:
-        records.queue.drop(begun.key)
+        records.broke_off(begun, running.actual)
         raise
     record = records.end(begun, moved, None)
     return told_of(moved, told, record, f"{wish.environment} is back at {release.name}")

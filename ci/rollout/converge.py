@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING
 
 from ci.errors import BadInput, Unavailable
 from ci.rollout.router import Cluster, Routes, Share, shares
-from ci.rollout.state import Fleet, State, cluster_of
+from ci.rollout.state import Fleet, Instance, State, cluster_of
+from ci.rollout.targets import PlaceTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ci.params_environments import Environment
     from ci.rollout.targets import Router, StateStore, Target
 
 POLL_S = 0.05
+AGAIN_S = 1.0
 HEALTHY_S = 10.0
 DRAIN_S = 25.0
 
@@ -39,21 +42,43 @@ class Converger:
             NotReady: a server that gets traffic does not become ready.
             Unavailable: Envoy or the target does not answer.
         """
-        for fleet in state.fleets.values():
-            if fleet.instances:
-                self._target.prepare(fleet.release)
-            for instance in fleet.instances:
-                self._target.start(fleet.release, instance)
-        self._router.up()
-        self._wait_ready(state, stop)
+        needed = {*state.serving(), *([state.rollout.candidate] if state.rollout else [])}
+        state = self.start(state, needed, stop)
         self._router.clusters(clusters(state, leaving=True))
         self._wait_healthy(state)
         self._router.routes(routes(state))
         return self._clear(state)
 
-    def _wait_ready(self, state: State, stop: Callable[[], None]) -> None:
+    def start(self, state: State, needed: Collection[str], stop: Callable[[], None] = lambda: None) -> State:
+        """
+        Start all servers and wait for those of some releases; one whose place is taken gets another.
+
+        Raises:
+            NotReady: a server that is waited for does not become ready.
+        """
+        for fleet in state.fleets.values():
+            if fleet.instances:
+                self._target.prepare(fleet.release)
         deadline = time.monotonic() + self._environment.ready_s
-        needed = {*state.serving(), *([state.rollout.candidate] if state.rollout else [])}
+        while True:
+            try:
+                self._start(state)
+                self._router.up()
+                self._wait_ready(state, needed, deadline, stop)
+            except PlaceTaken as taken:
+                if time.monotonic() > deadline:
+                    raise
+                state = self._elsewhere(state, taken.instance)
+            else:
+                return state
+
+    def _start(self, state: State) -> None:
+        for fleet in state.fleets.values():
+            for instance in fleet.instances:
+                self._target.start(fleet.release, instance)
+
+    def _wait_ready(self, state: State, needed: Collection[str], deadline: float, stop: Callable[[], None]) -> None:
+        again = time.monotonic() + AGAIN_S
         for fleet in [fleet for version, fleet in state.fleets.items() if version in needed]:
             for instance in fleet.instances:
                 while not self._target.ready(fleet.release, instance):
@@ -61,7 +86,21 @@ class Converger:
                     if time.monotonic() > deadline:
                         said = " ".join(self._target.tail(instance.id).split())[-300:]
                         raise NotReady(f"{fleet.release.name}: not ready after {self._environment.ready_s:g} s: {said}")
+                    if time.monotonic() > again:  # somebody may have been quicker at its port
+                        again = time.monotonic() + AGAIN_S
+                        self._target.start(fleet.release, instance)
                     time.sleep(POLL_S)
+
+    def _elsewhere(self, state: State, taken: Instance) -> State:
+        """Give a server another name and place; the old one is taken back."""
+        self._target.stop([taken.id], DRAIN_S)
+        found = next(fleet for fleet in state.fleets.values() if taken in fleet.instances)
+        kept = found.model_copy(update={"instances": [item for item in found.instances if item != taken]})
+        moved = state.with_fleet(sized(kept, len(found.instances), placer(state, self._target)))
+        moved = moved.noting("rollout", f"{taken.id}: {taken.host}:{taken.port} was taken")
+        moved = moved.but(generation=state.generation + 1)
+        self._store.write(moved)
+        return moved
 
     def _wait_healthy(self, state: State) -> None:
         deadline = time.monotonic() + HEALTHY_S
@@ -102,13 +141,34 @@ def clusters(state: State, *, leaving: bool) -> list[Cluster]:
 
 
 def routes(state: State) -> Routes:
-    """Return who answers what; only releases that have servers can be reached."""
-    names = {v: cluster_of(state.project, v) for v, fleet in state.fleets.items() if fleet.instances}
+    """
+    Return who answers what; only releases that have servers can be reached.
+
+    In one order, however the state was read: the candidate is last, so that sticky users keep to their side.
+    """
+    candidate = state.rollout.candidate if state.rollout else None
+    order = sorted(state.fleets, key=lambda version: (version == candidate, version))
+    names = {v: cluster_of(state.project, v) for v in order if state.fleets[v].instances}
+    weights = {v: state.weights[v] for v in order if v in state.weights}
     mirror = None
     if state.mirror and state.rollout:
         mirror = Share(cluster=names[state.rollout.candidate], hundredths=round(state.mirror * 100))
-    found = shares({v: w for v, w in state.weights.items() if w > 0 or v in names}, names)
+    found = shares({v: w for v, w in weights.items() if w > 0 or v in names}, names)
     return Routes(project=state.project, shares=found, direct=names, mirror=mirror, sticky=state.sticky)
+
+
+def placer(state: State, target: Target) -> Callable[[Fleet], Fleet]:
+    """Return what adds one server to a fleet, at a place that nobody else in the state has."""
+    taken = state.taken()
+
+    def add(fleet: Fleet) -> Fleet:
+        host, port = target.place(taken)
+        taken.add((host, port))
+        name = f"{cluster_of(state.project, fleet.release.version)}-{secrets.token_hex(4)}"
+        made = Instance(id=name, host=host, port=port)
+        return fleet.model_copy(update={"instances": [*fleet.instances, made]})
+
+    return add
 
 
 def sized(fleet: Fleet, wanted: int, add: Callable[[Fleet], Fleet]) -> Fleet:

@@ -8,13 +8,16 @@ lines, only has to make reality match it again (`ci.rollout.converge`).
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from ci.params import Model, Name, ProjectName
 from ci.params_environments import Strategy
 from ci.releases.record import Release, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 InstanceId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}-v\d+-\d+-\d+-[0-9a-f]{8}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{3,45}$")]
@@ -122,9 +125,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def seconds_since(moment: str) -> float:
+def utc() -> datetime:
+    """Return this moment: the clock of whoever is given no other."""
+    return datetime.now(UTC)
+
+
+def seconds_since(moment: str, clock: Callable[[], datetime] = utc) -> float:
     """Return how long ago a moment was; negative when the clock was set back since."""
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return (clock() - datetime.fromisoformat(moment)).total_seconds()
 
 
 def cluster_of(project: str, version: str) -> str:

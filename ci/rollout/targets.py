@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ci.errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -22,6 +24,15 @@ class Seen:
     alive: bool
     restarts: int = 0
     said: str = ""
+
+
+class PlaceTaken(Unavailable):
+    """A stranger listens where a server should."""
+
+    def __init__(self, instance: Instance) -> None:
+        """Name the server."""
+        super().__init__(f"{instance.id}: {instance.host}:{instance.port} is taken by somebody else")
+        self.instance = instance
 
 
 class Bundles(Protocol):
@@ -52,7 +63,12 @@ class Target(Protocol):
         """Choose host and port for one more server, apart from those that are taken."""
 
     def start(self, release: Release, instance: Instance) -> None:
-        """Start a server; one that runs already is left alone. It is started again if it ends by itself."""
+        """
+        Start a server; one that runs already is left alone. It is started again if it ends by itself.
+
+        Raises:
+            PlaceTaken: it cannot run there; another place is chosen then.
+        """
 
     def running(self) -> Mapping[str, Seen]:
         """Return the servers that there are, by id."""

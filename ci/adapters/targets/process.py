@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ci.adapters.http import ask
 from ci.errors import BadInput, Unavailable
 from ci.files import replacing_folder, sha256, sha256_of_tree
-from ci.rollout.targets import Seen
+from ci.rollout.targets import PlaceTaken, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -36,14 +36,19 @@ def free_port(taken: Collection[tuple[str, int]], seed: str | None = None) -> in
     """
     draw = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 # no secret
     for port in draw.sample(_PORTS, 200):
-        if ("127.0.0.1", port) in taken:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
+        if ("127.0.0.1", port) not in taken and is_free(port):
+            return port
     raise Unavailable("no free port between 20000 and 29999")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens at a port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 class ProcessTarget:
@@ -69,10 +74,15 @@ class ProcessTarget:
         return "127.0.0.1", free_port(taken)
 
     def start(self, release: Release, instance: Instance) -> None:
-        """Wish for `python -m serving`."""
+        """Wish for `python -m serving`, unless it could not bind."""
+        if not self._lives(instance) and not is_free(instance.port) and not self._lives(instance):
+            raise PlaceTaken(instance)
         argv = [sys.executable, "-m", "serving", "--model", str(self._bundle(release)), "--host", instance.host,
                 "--port", str(instance.port), "--release-version", release.version]  # fmt: skip
         self._units.start(instance.id, argv, {"PYTHONPATH": str(self._server())}, self._patience_s)
+
+    def _lives(self, instance: Instance) -> bool:
+        return instance.id in self._units.alive()
 
     def running(self) -> Mapping[str, Seen]:
         """Return servers that are wished for or alive."""

@@ -22,9 +22,9 @@ from typing import Any
 
 MARK = "SLIPWAY_UNIT"
 POLL_S = 0.05
-LONGEST_WAIT_S = 20.0
+LONGEST_WAIT_S = 10.0
 LOG_BYTES = 4 * 2**20
-STEADY_S = 10.0
+STEADY_S = 5.0
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Unit:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
+    quick: int = 0  # ends in a row that came soon after the start; the first of them costs no waiting
     not_before: float = 0.0
     leaving: float | None = None
     stop_s: float = 30.0
@@ -91,8 +92,9 @@ class Supervisor:
         if unit.pid is not None:  # it ended by itself
             lived, unit.pid = clock - unit.started, None
             unit.restarts += 1
-            quick = 0 if lived > STEADY_S else min(unit.restarts, 8)
-            unit.not_before = clock + (min(0.1 * 2**quick, LONGEST_WAIT_S) if quick else 0)
+            unit.quick = 0 if lived > STEADY_S else unit.quick
+            unit.not_before = clock + (min(0.1 * 2**unit.quick, LONGEST_WAIT_S) if unit.quick else 0)
+            unit.quick = min(unit.quick + 1, 8)
             self._tell(name, unit)
         if clock >= unit.not_before:
             self._start(name, unit)

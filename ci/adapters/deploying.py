@@ -1,0 +1,58 @@
+"""Deployment: a release of the ledger is promoted, what the ledger does not know is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.adapters import environments, floors, people, wanted
+from ci.params_environments import strategy_like
+from ci.promotion.checks import Wish
+from ci.promotion.promote import promote
+from ci.rollout.telling import planned, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ci.report import Result
+    from ci.shared import Shared
+
+
+@dataclass(frozen=True)
+class Order:
+    """What `steps.deploy` was asked for."""
+
+    environment: str
+    release: str | None
+    record: Path | None
+    bundles: Sequence[Path]
+    strategy: str | None
+    actor: str | None
+    reason: str
+    dry_run: bool
+
+
+def deploy(project: str, order: Order, shared: Shared, say: Callable[[str], None]) -> Result:
+    """
+    Bring it in; from the ledger with all checks of a promotion, and remembered as one.
+
+    Raises:
+        BadInput: no such environment or release, or a trial outside the first environment.
+        Unavailable: ledger, registry or environment do not answer.
+    """
+    place = wanted.environment(order.environment, shared)
+    found = wanted.trial(project, place, order.release, order.record, order.bundles, shared)
+    strategy = strategy_like(shared.environments, place.name, order.strategy)
+    by = people.by(order.actor, order.reason)
+    if found is None:
+        wish = Wish(floors.version(str(order.release), project), place.name, by.actor, by.reason, build=by.build)
+        return promote(
+            project, wish, floors.floor(project, place.name, shared), strategy=strategy, dry_run=order.dry_run
+        )
+    folders = environments.FolderBundles(*order.bundles) if order.bundles else None
+    running = environments.running(project, place, shared, bundles=folders, say=say)
+    if order.dry_run:
+        return planned(found, strategy or place.strategy, place, running.actual())
+    verifier = environments.verifier(project, place, shared)
+    return told(running.roll_out(found, strategy or place.strategy, verifier, by.actor), running.actual())

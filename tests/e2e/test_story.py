@@ -1,0 +1,205 @@
+"""
+The whole story on real flights out of New York, with servers as processes.
+
+Given v1, which learned from January to June and is live in staging and production,
+when v2 (with July) is judged against it, packaged once and promoted by digest through a canary,
+and v3, whose server gives up after thirty requests, follows,
+then v3 is undone without a failed request of the live release, a rollback ends at v1, the ledger tells what was live at
+every moment, GTO agrees, and a second clone with a home of its own knows all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.rollouts import Load
+from ci.adapters.envoy import binary
+from ci.adapters.fetch import cache_folder
+from ci.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+GATE = """
+gate:
+  promote: non_inferior
+  reason: a refresh with the latest month
+  metrics: {auc: {margin: 0.02}, log_loss: {margin: 0.03}, brier: {margin: 0.01}}
+"""
+CANARY = "strategy: {kind: canary, steps: [{weight: 10, pause_s: 0.5}, {weight: 50, pause_s: 0.5}]}"
+TIRED = """\
+        self.tired = getattr(self, "tired", 0) + 1
+        if self.tired > 30:
+            raise RuntimeError("out of handles")
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flights")]
+
+
+@dataclass
+class Agent:
+    """A clone with a home of its own."""
+
+    path: Path
+    name: str
+
+    @classmethod
+    def of(cls, origin: Path, folder: Path, name: str) -> Agent:
+        made = cls(folder / name / "clone", name)
+        (folder / name / "home").mkdir(parents=True)
+        subprocess.run(["git", "clone", "-q", str(origin), str(made.path)], check=True)
+        return made
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLIPWAY_", "GIT_", "BUILD_"))}
+        who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
+               for what, value in (("NAME", self.name), ("EMAIL", f"{self.name}@example.org"))}  # fmt: skip
+        home = {"HOME": str(self.path.parent / "home"), "SLIPWAY_CACHE": str(cache_folder()), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            command,
+            cwd=self.path,
+            env={**kept, **who, **home},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+    def step(self, name: str, *arguments: str, code: int = 0, project: str | None = "flights") -> dict[str, Any]:
+        """Run a step, hold its end against what is expected, and return its report."""
+        named = ["--project", project] if project else []
+        done = self.run(sys.executable, "-m", f"steps.{name}", *named, *arguments)
+        assert done.returncode == code, (name, arguments, done.stderr[-1500:])
+        return dict(json.loads((self.path / "reports" / (project or "all") / f"{name}.json").read_text()))
+
+    def commit(self, file: str, pattern: str, by: str, message: str) -> None:
+        """Change a file, and let everybody have it."""
+        path = self.path / file
+        text, count = re.subn(pattern, lambda _: by, path.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+        assert count == 1, pattern
+        path.write_text(text, encoding="utf-8")
+        for command in (["commit", "-qam", message], ["push", "-q"]):
+            done = self.run("git", *command)
+            assert done.returncode == 0, done.stderr
+
+    def build(self, *stages: str) -> None:
+        for stage in stages:
+            self.step(stage)
+
+    def live_at(self, moment: str) -> dict[str, str | None]:
+        told = self.step("history", "--at", moment)["data"]["live"]
+        return {name: event["version"] if event else None for name, event in told.items()}
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    if not (ROOT / "artifacts/flights/manifest.json").is_file():
+        pytest.skip("no bundle of flights: run `make run` first")
+    try:
+        binary()
+    except BadInput as error:
+        pytest.skip(str(error))
+    made = tmp_path / "origin.git"
+    subprocess.run(["git", "clone", "-q", "--bare", "--single-branch", "--no-tags", str(ROOT), str(made)], check=True)
+    return made
+
+
+@pytest.fixture
+def ann(origin: Path, tmp_path: Path) -> Iterator[Agent]:
+    made = Agent.of(origin, tmp_path, "ann")
+    for name in ("data", "models", "artifacts"):
+        shutil.copytree(ROOT / name, made.path / name)
+    made.commit("params.yaml", r"strategy: \{kind: canary\}", CANARY, "Quick canaries")
+    for name in ("staging", "production"):  # one machine runs them, whoever is at work
+        root = f'- name: {name}\n    root: "{tmp_path}/host"'
+        made.commit("params.yaml", f"- name: {name}$", root, "Where they run")
+    made.commit("projects/flights/params.yaml", r"\Z", GATE, "Each month is a refresh")
+    yield made
+    for environment in ("staging", "production"):
+        made.step("stop", "--env", environment)
+
+
+def released(agent: Agent) -> str:
+    agent.step("gate")
+    return re.findall(r"flights@(v[\d.]+)", agent.step("package", "--as", "data")["message"])[0]
+
+
+def now() -> str:
+    from datetime import UTC, datetime
+
+    time.sleep(1.1)  # the ledger's clock has seconds
+    return datetime.now(UTC).isoformat()
+
+
+def load(door: str) -> Load:
+    row = json.loads((ROOT / "artifacts/flights/golden.json").read_text())["rows"][0]
+    return Load(door, json.dumps(row).encode(), callers=4)
+
+
+def test_the_whole_story(ann: Agent, origin: Path, tmp_path: Path) -> None:
+    # given: v1, January to June
+    moments = {now(): {"staging": None, "production": None}}
+    v1 = released(ann)
+    ann.step("deploy", "--env", "staging", "--release", v1)
+    ann.step("promote", "--to", "production", "--release", v1, "--reason", "the first")
+    moments[now()] = {"staging": v1[1:], "production": v1[1:]}
+
+    # when: v2, with July, under load
+    ann.commit("projects/flights/params.yaml", r"^as_of: .*$", 'as_of: "2013-08-01"', "July")
+    ann.commit("projects/flights/params.yaml", r"max_iter: 200", "max_iter: 60\n    max_features: 0.5", "Quicker")
+    ann.commit("projects/flights/params.yaml", r"learning_rate: .*$", "learning_rate: 0.15", "Quicker")
+    ann.build("ingest", "check_data", "prepare", "train", "evaluate", "bundle")
+    v2 = released(ann)
+    assert v2 != v1
+    ann.step("promote", "--to", "production", "--release", v2, code=3)  # not before it was in staging
+    ann.step("deploy", "--env", "staging", "--release", v2)
+    moments[now()] = {"staging": v2[1:], "production": v1[1:]}
+    door = ann.step("status", project=None)["data"]["places"][1]["door"]
+    with load(door) as seen:
+        ann.step("promote", "--to", "production", "--release", v2, "--reason", "with July")
+    assert (seen.sent > 50, seen.failures) == (True, [])
+    assert {f"flights@{v1[1:]}", f"flights@{v2[1:]}"} <= set(seen.versions)
+    moments[now()] = {"staging": v2[1:], "production": v2[1:]}
+
+    # when: v3, whose server tires; neither gate nor golden rows can tell, and in staging nobody calls it often enough
+    ann.commit("projects/flights/params.yaml", r"seed: \d+", "seed: 7", "Another seed")
+    ann.build("train", "evaluate", "bundle")
+    v3 = released(ann)
+    ann.step("deploy", "--env", "staging", "--release", v3)
+    moments[now()] = {"staging": v3[1:], "production": v2[1:]}
+    ann.commit("serving/scoring.py", r"(?<=-> Any:\n)(?=        answer = await live\.batcher)", TIRED, "Faster")
+    with load(door) as seen:
+        told = ann.step("promote", "--to", "production", "--release", v3, "--reason", "even better", code=6)
+    assert "requests ended with 5xx" in told["message"] or "answers an example row with 500" in told["message"]
+    moments[now()] = {"staging": v3[1:], "production": v2[1:]}
+    by_v3 = seen.faults_of(f"flights@{v3[1:]}")
+    assert by_v3 == len(seen.failures), "requests of the live release failed, too"
+    assert seen.versions[f"flights@{v2[1:]}"] > 50
+
+    # when: somebody else, on a machine that never saw the repository, goes back to v1
+    eve = Agent.of(origin, tmp_path, "eve")
+    assert eve.live_at(now()) == {"staging": v3[1:], "production": v2[1:]}
+    eve.step("rollback", "--env", "production", "--to", v1, "--reason", "July was not so good")
+    moments[now()] = {"staging": v3[1:], "production": v1[1:]}
+
+    # then: everybody knows what was live at every moment
+    for agent in (ann, eve):
+        for moment, live in moments.items():
+            assert agent.live_at(moment) == live, moment
+        gto = Path(sys.executable).with_name("gto")
+        shown = json.loads(agent.run(str(gto), "show", "--json").stdout)
+        assert shown["flights"]["stage"] == {"staging": v3, "production": v1}
+        assert v3 in agent.run(str(gto), "history", "flights").stdout
+        assert agent.step("status", project=None)["outcome"] == "passed"
