@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +191,8 @@ class Routes:
             if hmac.compare_digest(call.authorization, b"Bearer " + settings.admin_token.encode()):
                 return
             raise Problem(401, "token", "a hot swap needs the admin token", headers=[(b"www-authenticate", b"Bearer")])
+        import ipaddress  # only where it is asked for: it would take a share of each start
+
         client = call.scope.get("client")
         if not settings.admin_loopback:
             raise Problem(403, "disabled", "hot swap by request is not enabled on this server")
