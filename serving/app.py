@@ -49,7 +49,7 @@ class App:
             reply = self._broken(call, error)
         live = call.live or self.state.repository.live
         status = reply.status
-        if not (status == 200 and live and not reply.headers and self._at_once(call, reply, live)):
+        if not self._at_once(call, reply, live):
             await send(self._head(call, reply, live))
             await send({"type": "http.response.body", "body": reply.body})
         requests = live.telemetry if live else self.state.nobody
@@ -59,14 +59,19 @@ class App:
         if self._log_all and status < 400:
             self._tell(call, route, status, start, "")
 
-    def _at_once(self, call: Call, reply: Reply, live: Live) -> bool:
-        """Hand a plain answer to the connection in one piece, where it can take one: half the cost of two messages."""
+    def _at_once(self, call: Call, reply: Reply, live: Live | None) -> bool:
+        """
+        Hand an answer to the connection in one piece, where it can take one: half the cost of two messages.
+
+        Refusals too: under overload most answers are refusals, and what they cost is taken from those let in.
+        """
         write = call.scope.get("slipway.answer")
-        if write is None or self.state.draining:
+        if write is None or self.state.draining or live is None or _CLOSE in reply.headers:
             return False
-        head = b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s\r\n"
+        head = b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s"
         head %= (reply.content_type, len(reply.body), call.request_id, live.header_line)
-        sent: bool = write(call.scope, head + reply.body)
+        own = b"".join([b"%s: %s\r\n" % field for field in reply.headers]) if reply.headers else b""
+        sent: bool = write(call.scope, reply.status, head + own + b"\r\n" + reply.body)
         return sent
 
     def _head(self, call: Call, reply: Reply, live: Live | None) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 from serving.wire import Reply
 
+_PAGES = Path(__file__).parent / "static"  # importlib.resources would be a tenth of the start
 _HEADERS = [
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -20,4 +21,4 @@ _KINDS = {
 
 def page(name: str) -> Reply:
     """Return one of the files."""
-    return Reply(200, _KINDS[name], (files("serving") / "static" / name).read_bytes(), _HEADERS)
+    return Reply(200, _KINDS[name], (_PAGES / name).read_bytes(), _HEADERS)

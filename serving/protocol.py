@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
 
-    def answer(self, scope: Any, rest: bytes) -> bool:
+    def answer(self, scope: Any, status: int, rest: bytes) -> bool:
         """Write an answer, from its own headers to its body, at once; False when it has to go the ordinary way."""
         cycle = self.cycle
         if cycle.scope is not scope:
@@ -106,7 +106,7 @@ class Connection(HttpToolsProtocol):
             return False
         cycle.response_started = cycle.response_complete = True
         common = b"".join([b"%s: %s\r\n" % field for field in self.server_state.default_headers])
-        self.transport.write(b"HTTP/1.1 200 OK\r\n" + common + rest)
+        self.transport.write(STATUS_LINE[status] + common + rest)
         cycle.message_event.set()
         cycle.on_response()
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Call], Awaitable[Reply]]
     Found = tuple[str, dict[str, Handler]]  # the route's name in the metrics, and its handlers by method
 
+_REMEMBERED = 64  # paths of models; clients can make up more, and those are taken apart each time
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
@@ -55,12 +55,18 @@ class Routes:
         for _, handlers in self._fixed.values():
             if "GET" in handlers:
                 handlers["HEAD"] = handlers["GET"]
+        self._known = dict(self._fixed)
 
     def find(self, path: str) -> Found:
         """Return the route of a path; `other` without handlers where there is none."""
-        found = self._fixed.get(path)
-        if found is not None:
-            return found
+        found = self._known.get(path)
+        if found is None:
+            found = self._take_apart(path)
+            if found[1] and len(self._known) < len(self._fixed) + _REMEMBERED:
+                self._known[path] = found
+        return found
+
+    def _take_apart(self, path: str) -> Found:
         parts = path.split("/")[1:]
         if parts[:2] == ["v2", "models"] and len(parts) > 2:
             return self._of_model(parts[2], parts[3:])
@@ -185,6 +191,8 @@ class Routes:
             if hmac.compare_digest(call.authorization, b"Bearer " + settings.admin_token.encode()):
                 return
             raise Problem(401, "token", "a hot swap needs the admin token", headers=[(b"www-authenticate", b"Bearer")])
+        import ipaddress  # only where it is asked for: it would take a share of each start
+
         client = call.scope.get("client")
         if not settings.admin_loopback:
             raise Problem(403, "disabled", "hot swap by request is not enabled on this server")

@@ -50,9 +50,10 @@ class TensorReader:
             ],
         )
         self._decode = msgspec.json.Decoder(request).decode
-        graph = signature.graph
+        self._classes, graph = [*classes.values()], signature.graph
+        places = {name: place for place, name in enumerate(classes)}
         self._numbers, self._texts, self._times = (
-            _getter([classes[name] for name in names]) for names in (graph.numbers, graph.texts, graph.times)
+            _getter([places[name] for name in names]) for names in (graph.numbers, graph.texts, graph.times)
         )
 
     def row(self, body: bytes) -> tuple[Request, Row] | None:
@@ -61,18 +62,27 @@ class TensorReader:
             request: Any = self._decode(body)
         except REFUSALS:
             return None
-        found = {tensor.__class__: tensor.data[0] for tensor in request.inputs}
-        if len(found) < self._size:
-            return None  # a name appears twice
-        row = to_row(self._numbers(found), self._texts(found), self._times(found))
+        values = self._in_order(request.inputs)
+        if values is None:
+            return None
+        row = to_row(self._numbers(values), self._texts(values), self._times(values))
         return (Request([], request.id, None, request.parameters), row) if row else None
 
+    def _in_order(self, tensors: list[Any]) -> list[Any] | None:
+        """Return the values in the signature's order; None when a name appears twice."""
+        if [*map(type, tensors)] != self._classes:  # most clients send them in order
+            found = {type(tensor): tensor for tensor in tensors}
+            if len(found) < self._size:
+                return None
+            tensors = [found[one] for one in self._classes]
+        return [tensor.data[0] for tensor in tensors]
 
-def _getter(classes: list[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    if not classes:
+
+def _getter(places: list[int]) -> Callable[[Any], tuple[Any, ...]]:
+    if not places:
         return lambda _: ()
-    get = itemgetter(*classes)
-    return get if len(classes) > 1 else lambda found: (get(found),)
+    get = itemgetter(*places)
+    return get if len(places) > 1 else lambda values: (get(values),)
 
 
 def _tensor(index: int, spec: Input) -> Any:

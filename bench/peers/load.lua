@@ -11,6 +11,7 @@ function request()
 end
 function done(summary, latency)
   local e = summary.errors
-  io.write(string.format('{"rps":%f,"p50_ms":%f,"p99_ms":%f,"bad":%d}\n', summary.requests / summary.duration * 1e6,
+  io.write(string.format('{"requests":%d,"rps":%f,"p50_ms":%f,"p99_ms":%f,"bad":%d}\n',
+    summary.requests, summary.requests / summary.duration * 1e6,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, e.connect + e.read + e.write + e.timeout + e.status))
 end

@@ -1,14 +1,13 @@
 """
-Train the scikit-learn pipeline that the peers serve: the estimator of flights on the same rows, as joblib and for mlflow.
+Train the scikit-learn pipeline that the peers serve: the estimator of flights on the same rows, as joblib.
 
-    python train.py PREPARED MODEL_FOLDER; runs in a peer's own environment
+    python train.py PREPARED REFERENCE MODEL_FOLDER
 
-The features that our graph derives itself are derived beforehand: the peers are spared that work.
+The features that our graph derives itself are derived beforehand, as it derives them: the peers are spared that work.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -28,14 +27,14 @@ NUMBERS = [
 
 
 def derived(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return texts and numbers (float64) as the pipeline takes them."""
-    moment = rows["scheduled_departure"]
+    """Return texts and numbers as the pipeline takes them."""
+    moment = rows["scheduled_departure"].astype("datetime64[s]").astype("int64")
     rows = rows.assign(
-        minute_of_day=moment.dt.hour * 60 + moment.dt.minute,
-        weekday=moment.dt.dayofweek,
-        plane_age=moment.dt.year + moment.dt.dayofyear / 365 - rows["plane_year"],
+        minute_of_day=moment % 86_400 // 60,
+        weekday=(moment // 86_400 + 3) % 7,
+        plane_age=1970 + moment / (365.2425 * 86_400) - rows["plane_year"].astype("float64"),
     )
-    return pd.concat([rows[TEXTS].astype(object), rows[NUMBERS].astype("float64")], axis=1)
+    return pd.concat([rows[TEXTS].astype(object), rows[NUMBERS].astype("float32").astype("float64")], axis=1)
 
 
 def main(prepared: Path, reference: Path, target: Path) -> None:
@@ -49,14 +48,8 @@ def main(prepared: Path, reference: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, target / "model.joblib")
     asked = derived(pd.read_parquet(reference).head(100))
-    (target / "rows.json").write_text(asked.to_json(orient="records"))
     (target / "answers.json").write_text(json.dumps(model.predict_proba(asked)[:, 1].tolist()))
-    if importlib.util.find_spec("mlflow"):
-        import mlflow.sklearn
-
-        mlflow.sklearn.save_model(
-            model, target / "mlflow", pyfunc_predict_fn="predict_proba", input_example=asked.head(2)
-        )
+    (target / "rows.json").write_text(asked.to_json(orient="records", double_precision=15))
 
 
 if __name__ == "__main__":
