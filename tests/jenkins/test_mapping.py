@@ -9,7 +9,8 @@ import pytest
 from tests.jenkins.controller import ROOT, Controller, Machine
 from tests.jenkins.stub import Stub
 
-NAMES = ["repro", "changed", "gate", "package", "promote", "verify", "rollback", "reconcile", "describe", "abort"]
+NAMES = ["repro", "changed", "gate", "package", "promote", "verify", "rollback", "reconcile", "describe", "abort",
+         "watch", "retrain"]  # fmt: skip
 JOBS = {
     "delivery": "Jenkinsfile",
     **{
@@ -169,7 +170,8 @@ def test_what_is_refused_is_yellow_and_moves_nothing(controller: Controller, stu
 @pytest.mark.parametrize("job", sorted(set(JOBS) - {"delivery"}))
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12].encode("unicode_escape").decode())
 def test_what_people_type_reaches_python_as_data(controller: Controller, stub: Stub, job: str, text: str) -> None:
-    free = {"promote": ["PROJECT", "RELEASE", "REASON"], "rollback": ["PROJECT", "TO", "REASON"], "verify": ["PROJECT"]}
+    free = {"promote": ["PROJECT", "RELEASE", "REASON"], "rollback": ["PROJECT", "TO", "REASON"], "verify": ["PROJECT"],
+            "watch": ["PROJECT"], "retrain": ["PROJECT", "AS_OF", "REASON"]}  # fmt: skip
     built = controller.build(job, dict.fromkeys(free.get(job, []), text)).first
     step = stub.ran()[0]
     for name in free.get(job, []):
