@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     "--windows", type=click.Path(path_type=Path), metavar="FILE", help="Windows of another monitoring (JSON)."
 )
 @click.option("--close", is_flag=True, help="Close the open incident by hand; start nothing.")
+@click.option("--here", is_flag=True, help="Be the job: learn in this checkout, as of --as-of; no guard is asked.")
 @click.option("--wait/--no-wait", default=True, help="Follow it to its end, or only see that it was taken.")
 @click.option("--dry-run", is_flag=True, help="Say what would be started; start and remember nothing.")
 def main(run: cli.Run, **options: Any) -> Result:
@@ -37,6 +38,8 @@ def main(run: cli.Run, **options: Any) -> Result:
 
     project, common = run.project, shared()
     wanted = retraining.Options(**options)
+    if wanted.here:
+        return retraining.run_here(project, wanted, run.say)
     result = retraining.retrained(project, wanted, common, run.say)
     about = notifying.About("retraining", project.name, wanted.env)
     return notifying.told(result, about, common, quiet=wanted.dry_run or "started" not in result.data)

@@ -13,14 +13,16 @@ from ci.adapters.freshness import as_of as read_date
 from ci.adapters.jenkins import Controller
 from ci.adapters.starters import HereStarter, JenkinsStarter
 from ci.adapters.watching import FileKeeper
-from ci.errors import BadInput, Unavailable
-from ci.files import held, read_json, write_json
+from ci.errors import BadInput, Outcome, Unavailable
+from ci.files import held, read_json, sha256_of, write_json
 from ci.ledger.event import Kind, moment_of
 from ci.params import parse
 from ci.params_watching import Cause
 from ci.promotion.checks import place_of
-from ci.retraining.cases import Cases, Incident
-from ci.retraining.retrain import Asked, Trigger, retrain
+from ci.report import Result
+from ci.retraining.cases import Attempt, Cases, Incident
+from ci.retraining.interface import Wanted
+from ci.retraining.retrain import ENDS, Asked, Trigger, check_of, retrain
 from ci.watching.state import Look, Memory
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from ci.ledger.history import History
     from ci.params_environments import Environment
     from ci.project import Project
-    from ci.report import Result
     from ci.retraining.interface import Starter
     from ci.shared import Shared
 
@@ -69,6 +70,7 @@ class Options:
     reason: str = ""
     windows: Path | None = None
     close: bool = False
+    here: bool = False
     wait: bool = True
     dry_run: bool = False
 
@@ -94,6 +96,24 @@ def retrained(project: Project, options: Options, common: Shared, say: Callable[
         when = read_date(options.as_of, datetime.now(UTC).date())
         asked = Asked(when, _given(options, history), options.close, options.wait, options.dry_run)
         return retrain(project.name, trigger, asked)
+
+
+def run_here(project: Project, options: Options, say: Callable[[str], None]) -> Result:
+    """
+    Be the job that is started: move as_of, reproduce, judge and package in this checkout; no guard is asked.
+
+    Raises:
+        BadInput: no date, or params in which as_of cannot be moved. Unavailable: a step did not get what it needs.
+    """
+    now = datetime.now(UTC)
+    when = read_date(options.as_of, now.date())
+    request = sha256_of([project.name, str(when), now.isoformat()])
+    attempt = Attempt(request=request, at=now, as_of=when)
+    ended = HereStarter(say).go_on(
+        Wanted(project.name, request, when, options.reason), attempt, lambda _: None, wait=True
+    )
+    outcome = ENDS[ended.status] if ended.status != "failed" else Outcome.BAD_INPUT
+    return Result(f"{project.name} as of {when}: {ended.told}", outcome, checks=[check_of(ended)])
 
 
 def _history(project: str, common: Shared) -> History:

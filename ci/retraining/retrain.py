@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ci.retraining.interface import Data, Starter
     from ci.watching.state import Memory
 
-_ENDS = {
+ENDS = {
     "passed": Outcome.PASSED, "rejected": Outcome.REJECTED, "inconclusive": Outcome.INCONCLUSIVE,
     "failed": Outcome.UNAVAILABLE, "asked": Outcome.INCONCLUSIVE, "running": Outcome.INCONCLUSIVE,
 }  # fmt: skip
@@ -74,7 +74,7 @@ def retrain(project: str, trigger: Trigger, asked: Asked) -> Result:
     if (case := cases.open()) and not case.attempt.ended:
         if asked.dry_run:
             return Result(
-                f"{case.incident.key}: would go on with what was asked for (--dry-run)", checks=[_check(case)]
+                f"{case.incident.key}: would go on with what was asked for (--dry-run)", checks=[check_of(case.attempt)]
             )
         return _gone_on(project, trigger, cases, case, asked)
     found = asked.given or incident_of(trigger.memory, trigger.policy, now, [item.incident.key for item in cases.cases])
@@ -98,7 +98,7 @@ def _nothing(found: Nothing, case: Case | None) -> Result:
         return Result(f"nothing to do: {found.why}", checks=[Check("incident", Found.PASSED, found.why)])
     outcome = Outcome.PASSED if case.attempt.status == "passed" else Outcome.INCONCLUSIVE
     message = f"{case.incident.key} was seen to already: {case.attempt.status}: {case.attempt.told}"
-    return Result(message, outcome, _OPEN, checks=[_check(case)], data={"started": False})
+    return Result(message, outcome, _OPEN, checks=[check_of(case.attempt)], data={"started": False})
 
 
 _OPEN = "it stays open until a younger release is live; --close closes it by hand"
@@ -152,7 +152,7 @@ def _gone_on(project: str, trigger: Trigger, cases: Cases, case: Case, asked: As
 
 def _ended(case: Case, trigger: Trigger, asked: Asked) -> Result:
     attempt = case.attempt
-    outcome = _ENDS[attempt.status]
+    outcome = ENDS[attempt.status]
     if not attempt.ended and not asked.wait:
         outcome = Outcome.PASSED  # who does not want to wait has what was asked for
     facts = {"incident": case.incident.key, "cause": case.incident.cause, "why": case.incident.why, "by": trigger.starter.place,
@@ -163,14 +163,13 @@ def _ended(case: Case, trigger: Trigger, asked: Asked) -> Result:
         f"{case.incident.key}: {attempt.status}: {attempt.told}",
         outcome,
         hint,
-        checks=[_check(case)],
+        checks=[check_of(case.attempt)],
         facts=facts,
         data=data,
     )
 
 
-def _check(case: Case) -> Check:
+def check_of(attempt: Attempt) -> Check:
+    """Say how a retraining stands."""
     found = {"passed": Found.PASSED, "rejected": Found.REJECTED, "failed": Found.REJECTED}
-    return Check(
-        "retraining", found.get(case.attempt.status, Found.INCONCLUSIVE), case.attempt.told or case.attempt.status
-    )
+    return Check("retraining", found.get(attempt.status, Found.INCONCLUSIVE), attempt.told or attempt.status)

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from ci.adapters.freshness import SourceData, as_of
+from ci.adapters.retraining import Options, run_here
 from ci.adapters.starters import HereStarter, as_of_in, moved
-from ci.errors import BadInput, Unavailable
+from ci.errors import BadInput, Outcome, Unavailable
 from ci.project import find
 from ci.retraining.cases import Attempt
 from ci.retraining.interface import Wanted
@@ -121,3 +122,14 @@ def test_as_of_is_today_if_nothing_is_said():
     assert as_of("2024-01-02", AUGUST) == date(2024, 1, 2)
     with pytest.raises(BadInput, match="is not a date"):
         as_of("yesterday", AUGUST)
+
+
+@pytest.mark.parametrize(
+    ("codes", "outcome"),
+    [({}, Outcome.PASSED), ({"gate": 3}, Outcome.REJECTED), ({"gate": 4}, Outcome.INCONCLUSIVE), ({"repro": 2}, Outcome.BAD_INPUT)],
+)  # fmt: skip
+def test_the_job_itself_ends_as_its_steps_did(checkout, codes, outcome):
+    checkout(**codes)
+    told = run_here(SimpleNamespace(name="shop"), Options("production", "2024-08-01", here=True), lambda _: None)
+    assert told.outcome is outcome
+    assert told.message.startswith("shop as of 2024-08-01: ")

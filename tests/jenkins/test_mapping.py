@@ -9,7 +9,8 @@ import pytest
 from tests.jenkins.controller import ROOT, Controller, Machine
 from tests.jenkins.stub import Stub
 
-NAMES = ["repro", "changed", "gate", "package", "promote", "verify", "rollback", "reconcile", "describe", "abort"]
+NAMES = ["repro", "changed", "gate", "package", "promote", "verify", "rollback", "reconcile", "describe", "abort",
+         "watch", "retrain"]  # fmt: skip
 JOBS = {
     "delivery": "Jenkinsfile",
     **{
@@ -33,6 +34,8 @@ FREE = {
     "rollback": ["PROJECT", "TO", "REASON"],
     "verify": ["PROJECT"],
     "reconcile": ["PROJECT"],
+    "watch": ["PROJECT"],
+    "retrain": ["PROJECT", "AS_OF", "REASON"],
 }
 
 
