@@ -30,8 +30,9 @@ _FAILED_STAGE = re.compile(r"failed to reproduce '(?P<stage>[^']+)'")
 _NOISE = re.compile(
     r"^(> |\s+report: |Pulling data|Unable to pull|WARNING: Some of the cache files|md5: |name: |Missing cache|To track"
     r"|\s*git add|To enable auto|\s*dvc config core.autostage|Use `dvc push`|Updating lock|Generating lock|WARNING: 'data'"
-    r"|Data and pipelines are up to date)"
+    r"|WARNING: '[^']+' is empty|Data and pipelines are up to date)"
 )
+_FULL = re.compile(r"no space left|disk quota exceeded|no possible cache link types", re.IGNORECASE)
 _SAVED = re.compile(r"^(Updating lock file|Generating lock file|To track the changes with git)")
 
 
@@ -297,6 +298,8 @@ def _failure(
 def _outcome_of(errors: Sequence[str]) -> Outcome:
     """Judge by DVC's own words where no stage got to speak."""
     text = " ".join(errors).lower()
+    if _FULL.search(text):
+        return Outcome.UNAVAILABLE
     if any(
         word in text
         for word in ("lock", "remote", "unable to connect", "connection", "timed out", "checksum", "corrupted")
@@ -307,6 +310,8 @@ def _outcome_of(errors: Sequence[str]) -> Outcome:
 
 def _hint(errors: Sequence[str]) -> str:
     text = " ".join(errors)
+    if _FULL.search(text):  # DVC finds no way to link or copy, and does not say why
+        return "is the disk full? make room and run again"
     if "missing from" in text and "params" in text.lower():
         return "write the section, if only as {}"
     return "run `dvc repro -v` to see what DVC did" if text else ""

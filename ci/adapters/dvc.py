@@ -13,14 +13,14 @@ import os
 import re
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters.process import Finished, follow, run
 from ci.errors import BadInput, Unavailable
-from ci.files import read_json, sha256_of, write_json
+from ci.files import read_json, said_plainly, sha256_of, write_json
 from ci.reproduce import Log
 
 if TYPE_CHECKING:
@@ -133,18 +133,22 @@ def alone() -> Iterator[None]:
 
     Raises:
         Unavailable: another run holds it; the message says which, since when.
+        Unavailable, BadInput: the disk is full; the clone cannot be written.
     """
-    _LOCK.parent.mkdir(exist_ok=True)
-    with _LOCK.open("a+", encoding="utf-8") as held:
+    with ExitStack() as stack:
+        with said_plainly(_LOCK):
+            _LOCK.parent.mkdir(exist_ok=True)
+            held = stack.enter_context(_LOCK.open("a+", encoding="utf-8"))
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             held.seek(0)
             raise Unavailable(f"another repro works in this clone ({held.read().strip() or 'just started'})",
                               hint="wait for it, or use a clone of your own") from error  # fmt: skip
-        held.truncate(0)
-        held.write(f"process {os.getpid()} since {datetime.now(UTC):%H:%M:%S} UTC")
-        held.flush()
+        with said_plainly(_LOCK):
+            held.truncate(0)
+            held.write(f"process {os.getpid()} since {datetime.now(UTC):%H:%M:%S} UTC")
+            held.flush()
         yield
         held.truncate(0)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -88,6 +89,7 @@ def message_of(event: Event) -> str:
     return f"{event}\n\n{to_json(event.model_dump(mode='json', exclude_defaults=True))}"
 
 
+@lru_cache(maxsize=4096)  # a pure function of what is frozen, asked anew with every look at a history
 def event_of(tag: Tag) -> Event:
     """
     Read a tag back.

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tests.integration.conftest import Checkout, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("dvc")
@@ -215,6 +217,45 @@ def test_remote_that_cannot_be_written_is_unavailable_and_loses_nothing(checkout
     assert "dvc" in report(checkout)["message"]
     (tmp_path / "remote").unlink()
     assert checkout.run("steps.repro").returncode == 0
+
+
+@contextmanager
+def mounted(folder: Path, *how: list[str]) -> Iterator[None]:
+    """Mount what ends before the test does; only root may."""
+    done = [subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True) for options in how]
+    try:
+        if any(each.returncode for each in done):
+            pytest.skip("this machine lets nobody mount")
+        yield
+    finally:
+        if not done[0].returncode:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--locked"]], ids=str)
+def test_a_read_only_clone_is_bad_input(checkout: Checkout, options: list[str]) -> None:
+    clone = str(checkout.path)
+    with mounted(checkout.path, ["--bind", clone], ["-o", "remount,ro,bind", clone]):
+        done = checkout.run("steps.repro", *options)
+    assert done.returncode == 2, done.stderr
+    assert "repro: bad input: .slipway: read-only file system\n" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_worth_a_retry_and_is_not_trusted_later(checkout: Checkout) -> None:
+    """Given 12 kB for a clone's data, when it reproduces, then it says why it cannot, and goes on where there is room."""
+    data = checkout.path / "data"
+    data.mkdir()
+    with mounted(data, ["-t", "tmpfs", "-o", "size=12k", "none"]):
+        done = checkout.run("steps.repro")
+        assert done.returncode == 5, done.stderr
+        assert "no space left on the device" in report(checkout)["message"]
+        assert "Traceback" not in done.stderr
+        assert not (checkout.path / "dvc.lock").exists()
+        assert not [path for path in data.rglob("*") if path.is_file()]
+    done = checkout.run("steps.repro", "--only", "data")
+    assert done.returncode == 0, done.stderr
+    assert did(checkout)["ingest"] == "ran"
 
 
 def test_outside_of_a_checkout_is_one_line(tmp_path: Path, checkout: Checkout) -> None:
