@@ -131,7 +131,7 @@ class DockerTarget:
         if self._engine.local:
             with suppress(Unavailable):
                 url = f"http://{instance.host}:{instance.port}/v2/health/ready"
-                status, headers, _ = ask(url, timeout_s=0.5)
+                status, headers, _ = ask(url, timeout_s=1)
                 return status == 200 and headers.get("x-slipway-release", "").endswith(mine)
         found = self._engine.find(self._name(instance.id))
         if found is None or not found["State"]["Running"]:

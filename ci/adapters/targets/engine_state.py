@@ -40,6 +40,8 @@ class EngineState:
         self._volume, self._keeper, self._lock_name = f"{base}-state", f"{base}-state", f"{base}-lock"
         self._base, self._lock, self._known = base, None, None
         self._wish: tuple[float, str | None] = (0.0, None)
+        self._holder: dict[str, str] = {}
+        self._signed = False
 
     _lock: str | None
     _known: State | None
@@ -55,7 +57,9 @@ class EngineState:
             raise BadInput(f"{self._volume}: the state of {self._title} cannot be read")
         if not found:
             return None
-        return parse(State, max(found, key=lambda item: int(item["generation"])), self._volume)
+        state = parse(State, max(found, key=lambda item: int(item["generation"])), self._volume)
+        self._known = state if self._lock else None  # while we hold it, nobody else writes
+        return state
 
     def write(self, state: State) -> None:
         """Write the slot of the generation before the last, through the lock."""
@@ -64,13 +68,17 @@ class EngineState:
             raise Unavailable(f"{self._title}: somebody else wrote in between", hint="run it again")
         document = state.model_dump(mode="json")
         raw = json.dumps({"sha256": sha256_of(document), "state": document}).encode()
-        slot = "ab"[state.generation % 2] + ".json"
+        files = {"ab"[state.generation % 2] + ".json": raw, **self._sign()}
         self._known = None
         try:
-            self._engine.put(self._lock or self._made(), keeper.FOLDER, {slot: raw})
+            self._engine.put(self._lock or self._made(), keeper.FOLDER, files)
         except Gone as error:
             raise Unavailable(f"{self._title}: somebody else took over", hint="run it again") from error
-        self._known = state
+        self._known, self._signed = state, True
+
+    def _sign(self) -> dict[str, bytes]:
+        """Return the last sign of life that outlives the lock."""
+        return {"holder.json": json.dumps({**self._holder, "beat": now()}).encode()} if self._lock else {}
 
     @contextmanager
     def hold(self, who: str) -> Iterator[None]:
@@ -78,13 +86,16 @@ class EngineState:
         self._made()
         holder = {"who": who, "since": now()}
         self._lock, self._known, self._wish = self._acquired(holder), None, (0.0, None)
+        self._holder, self._signed = holder, False
         try:
             with self._beating(self._lock, holder):
                 yield
         finally:
-            lock, self._lock, self._known = self._lock, None, None
+            lock, sign = self._lock, {} if self._signed else self._sign()
+            self._lock = self._known = None
             with suppress(StepError):  # an engine that is gone took the lock with it, or its silence will tell
-                self._engine.put(lock, keeper.FOLDER, {"holder.json": json.dumps({**holder, "beat": now()}).encode()})
+                if sign:
+                    self._engine.put(lock, keeper.FOLDER, sign)
                 self._engine.discard(lock)
 
     def held_by(self) -> str | None:
