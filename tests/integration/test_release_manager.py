@@ -158,6 +158,19 @@ def test_from_staging_to_production_and_back_with_every_question_answered(live, 
     assert shown["toy"]["stage"] == {"staging": "v1.1.0", "production": "v1.0.0"}
 
 
+def test_deploying_from_the_ledger_is_promoting(live):
+    before = len(live.history.events)
+    assert live.step("deploy", "--env", "production", "--release", "v1.1.0", "--actor", "ann") == 3  # nobody agreed
+    live.made("1.2.0", (1.6, 0.8), champion=live.history.release("1.0.0").bundle)
+    assert live.step("deploy", "--env", "production", "--release", "v1.2.0") == 3  # not live below
+    assert live.step("deploy", "--env", "staging", "--release", "v1.2.0", "--reason", "try", "--dry-run") == 0
+    assert live.step("deploy", "--env", "staging", "--release", "v1.2.0", "--reason", "try", "--actor", "ann") == 0
+    event = live.history.live("staging")
+    assert (event.version, event.actor, event.reason) == ("1.2.0", "ann", "try")
+    assert len(live.history.events) == before + 2  # it was registered, and it is live
+    assert live.step("deploy", "--env", "staging", "--release", "v9.9.9") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -12,6 +12,7 @@ from ci.ledger.event import Kind, drafted
 from ci.ledger.interface import By
 from ci.params_environments import Approvals, Environment, Window
 from ci.promotion.checks import Wish
+from ci.promotion.keeping import keep
 from ci.promotion.promote import Floor, promote
 from ci.promotion.records import Records, evidence_of, how_it_ended
 from ci.report import Check, Found
@@ -381,3 +382,37 @@ def test_checks_without_stored_files_are_evidence_by_their_digest():
     assert not how_it_ended(draft, Moved(Outcome.PASSED, "live already", "1.1.0", None), now).verified
     doubtful = replace(seen, outcome=Found.INCONCLUSIVE)
     assert not how_it_ended(draft, replace(passed, checks=[doubtful]), now).verified
+
+
+def breaks_off(scene, *, moving):
+    """Have the environment fail half-way: with traffic at the candidate, or before."""
+
+    def fails():
+        if moving:
+            scene.running.live = "1.1.0"
+        raise Unavailable("Envoy does not take the new configuration")
+
+    scene.running.during = fails
+    with pytest.raises(Unavailable):
+        scene.promote()
+    scene.running.during = None
+
+
+def test_what_breaks_off_before_anything_moved_leaves_no_intent():
+    scene = Scene()
+    breaks_off(scene, moving=False)
+    assert not scene.queue.kept
+
+
+def test_what_breaks_off_with_traffic_is_told_to_the_ledger_by_whoever_reconciles():
+    scene = Scene()
+    breaks_off(scene, moving=True)
+    assert [item.draft.version for item in scene.queue.waiting()] == ["1.1.0"]
+    assert scene.history.live("production").version == "1.0.0"
+    scene.running.reconcile = lambda _who: Moved(Outcome.PASSED, "live is 1.1.0", "1.1.0", "1.0.0")
+    records = Records(scene.ledger, scene.queue, scene.ledger.clock)
+    result = keep(scene.running, lambda: records.settle(scene.running.actual), "cron")
+    assert result.outcome is Outcome.PASSED
+    assert result.message == "live is 1.1.0; event 6 of the ledger (memory)"
+    assert scene.history.live("production").version == "1.1.0"
+    assert not scene.queue.kept
