@@ -13,6 +13,8 @@ import time
 import numpy as np
 import pytest
 
+from serving.metrics import Histogram, labels
+from serving.telemetry import new_page
 from tests.unit.serving import bundles
 
 ROW = bundles.ROW
@@ -78,6 +80,17 @@ def test_promtool_has_nothing_to_say(server):
     page = server.ask("GET", "/metrics")[1]
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_takes_features_of_any_name():
+    page = new_page()
+    for name in ['a"b', "back\\slash", "new\nline", "ünï", '{x="y"}', "a,b", "", " ", "le", "\t", "x" * 300, "日本"]:
+        where = labels(model="flights", feature=name)
+        page.sample("slipway_feature_missing_total", where, 1)
+        page.histogram("slipway_feature_value", where, Histogram([0, 1e-9, 1.5, 1e300]))
+    done = subprocess.run(["promtool", "check", "metrics"], input=page.render(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 @pytest.mark.parametrize(
