@@ -76,13 +76,13 @@ def test_replayed_or_with_new_words_alone_there_is_nothing_to_do_and_it_says_so(
     (site.desk.path / "NOTES.md").write_text("words\n")
     site.push("words")
     with nothing_changes(site):
-        began = time.monotonic()
+        before = site.controller.machine.agent_s()
         built = site.build("delivery")
-        took = time.monotonic() - began
+        took = site.controller.machine.agent_s() - before
     assert built.result == "SUCCESS"
     assert steps(built) == [("repro", 0), ("changed", 0)]
     assert built.description == "nothing to release"
-    assert took < 60
+    assert 0.5 < took < 60  # seconds of an agent's processor: others may keep this machine busy
 
 
 def test_a_promotion_needs_somebody_else_and_replayed_it_moves_nothing(site: Site) -> None:
