@@ -20,7 +20,7 @@ from ci.promotion.records import Records
 from ci.promotion.telling import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ci.adapters.ledger import GitLedger
     from ci.ledger.history import History
@@ -45,9 +45,16 @@ def ledger(shared: Shared, timeout_s: float = 60.0) -> GitLedger:
     return ledgers.found(timeout_s, signer=signer_if_any(shared.signing), known=known)
 
 
-def floor(project: str, environment: str, shared: Shared, *, timeout_s: float = 60.0) -> Floor:
+def floor(
+    project: str,
+    environment: str,
+    shared: Shared,
+    *,
+    timeout_s: float = 60.0,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Floor:
     """
-    Put together what one project's movements in one environment need.
+    Put together what one project's movements in one environment need; `say` tells people how far a rollout is.
 
     Raises:
         BadInput: there is no such environment.
@@ -55,7 +62,7 @@ def floor(project: str, environment: str, shared: Shared, *, timeout_s: float = 
     target = _environment(environment, shared)
     return Floor(
         shared.environments,
-        _running(project, target, shared),
+        _running(project, target, shared, say=say),
         _verifier(project, target, shared),
         records(project, target, shared, timeout_s=timeout_s),
         RegistrySignatures(shared),
@@ -169,8 +176,8 @@ def _environment(name: str, shared: Shared) -> Environment:
     return shared.environments[place_of(name, shared.environments)]
 
 
-def _running(project: str, environment: Environment, shared: Shared) -> Running:
-    running: Running = _machinery().running(project, environment, shared)
+def _running(project: str, environment: Environment, shared: Shared, **how: Any) -> Running:
+    running: Running = _machinery().running(project, environment, shared, **how)
     return running
 
 
