@@ -46,7 +46,7 @@ def main(
     wish = Wish(
         floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, approver, by.build, force
     )
-    place = floors.floor(project, target, common)
+    place = floors.floor(project, target, common, say=run.say)
     chosen = strategy_like(common.environments, target, strategy)
     result = promote(project, wish, place, strategy=chosen, dry_run=dry_run)
     about = notifying.About("promotion", project, target, by.actor, f"{project}@v{wish.version}")

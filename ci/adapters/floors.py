@@ -46,9 +46,16 @@ def ledger(shared: Shared, timeout_s: float = 60.0) -> GitLedger:
     return ledgers.found(timeout_s, remote=shared.ledger.remote, signer=signer_if_any(shared.signing), known=known)
 
 
-def floor(project: str, environment: str, shared: Shared, *, timeout_s: float = 60.0) -> Floor:
+def floor(
+    project: str,
+    environment: str,
+    shared: Shared,
+    *,
+    timeout_s: float = 60.0,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Floor:
     """
-    Put together what one project's movements in one environment need.
+    Put together what one project's movements in one environment need; `say` tells people how far a rollout is.
 
     Raises:
         BadInput: there is no such environment.
@@ -56,7 +63,7 @@ def floor(project: str, environment: str, shared: Shared, *, timeout_s: float = 
     target = _environment(environment, shared)
     return Floor(
         shared.environments,
-        _running(project, target, shared),
+        _running(project, target, shared, say=say),
         _verifier(project, target, shared),
         records(project, target, shared, timeout_s=timeout_s),
         RegistrySignatures(shared),
@@ -176,8 +183,8 @@ def _environment(name: str, shared: Shared) -> Environment:
     return shared.environments[place_of(name, shared.environments)]
 
 
-def _running(project: str, environment: Environment, shared: Shared) -> Running:
-    running: Running = _machinery().running(project, environment, shared)
+def _running(project: str, environment: Environment, shared: Shared, **how: Any) -> Running:
+    running: Running = _machinery().running(project, environment, shared, **how)
     return running
 
 

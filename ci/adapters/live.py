@@ -55,12 +55,12 @@ class LedgerChampion:
             return None
         folder = _KEPT / release.project / release.bundle
         if not (folder / MANIFEST).is_file():
-            opened = self.open_registry()
             try:
+                opened = self.open_registry()
                 if opened.resolve(packaged.repository, packaged.digest) is None:
                     return None
                 got = data.pull(opened, packaged.repository, packaged.digest, folder)
-            except BadInput:  # not there, or altered: DVC may have it
+            except BadInput:  # not there, altered, or without a password here (a fork's build): DVC may have it
                 return None
             if got != release.bundle:
                 raise BadInput(

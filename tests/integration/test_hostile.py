@@ -49,8 +49,8 @@ def given(monkeypatch, step, **values):
         monkeypatch.setenv(f"SLIPWAY_{step}_{name}".upper(), value)
 
 
-def run(live, step):
-    return live.step(step, project=None)
+def run(desk, step):  # noqa: F811
+    return desk.step(step, project=None)
 
 
 @pytest.mark.parametrize("step", NAMES)

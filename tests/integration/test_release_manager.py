@@ -107,7 +107,7 @@ def desk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "checkout")
     made = Desk(tmp_path / "checkout")
     machinery = types.ModuleType("ci.adapters.environments")
-    machinery.running = lambda project, environment, shared: made.running[environment.name]
+    machinery.running = lambda project, environment, shared, **_: made.running[environment.name]
     machinery.verifier = lambda project, environment, shared: None
     monkeypatch.setitem(sys.modules, "ci.adapters.environments", machinery)
     return made

@@ -90,6 +90,11 @@ class Machine:
         document: dict[str, Any] = json.loads(ran.read_text(encoding="utf-8"))
         return document
 
+    def agent_s(self) -> float:
+        """Processor time of everything that ran on agents so far and has ended, seconds."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()

@@ -224,10 +224,12 @@ class Site:
             ["git", "tag"], cwd=self.origin, capture_output=True, text=True, check=True
         ).stdout.split()
 
-    def run(self, step: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start a step on a fresh clone, as a person with the same rights would."""
+    def run(self, step: str, *arguments: str, pause_s: int = 4) -> subprocess.Popen[str]:
+        """Start a step on a fresh clone, as a person with the same rights would; a canary rests for `pause_s`."""
         where = self.root / f"clone-{time.monotonic_ns()}"
         subprocess.run(["git", "clone", "-q", self.origin.as_uri(), str(where)], check=True)
+        params = where / "params.yaml"
+        params.write_text(params.read_text().replace("pause_s: 4", f"pause_s: {pause_s}"))
         variables = Checkout(where).environment(
             GIT_PASSWORD=GIT_PASSWORD, SLIPWAY_SIGNING_KEY=self.pem,
             SLIPWAY_REGISTRY_USERNAME=USER, SLIPWAY_REGISTRY_PASSWORD=PASSWORD,

@@ -50,7 +50,7 @@ def steps(built: Built) -> list[tuple[str, int]]:
 
 def reopened(site: Site) -> None:
     """Open the registry's door as soon as a build has been turned away from it."""
-    while not any('"unavailable"' in path.read_text() for path in site.reports("package")):
+    while not any('"unavailable"' in path.read_text() for path in site.reports("gate")):
         time.sleep(0.05)
     site.registry.shut = False
 
@@ -76,13 +76,13 @@ def test_replayed_or_with_new_words_alone_there_is_nothing_to_do_and_it_says_so(
     (site.desk.path / "NOTES.md").write_text("words\n")
     site.push("words")
     with nothing_changes(site):
-        began = time.monotonic()
+        before = site.controller.machine.agent_s()
         built = site.build("delivery")
-        took = time.monotonic() - began
+        took = site.controller.machine.agent_s() - before
     assert built.result == "SUCCESS"
     assert steps(built) == [("repro", 0), ("changed", 0)]
     assert built.description == "nothing to release"
-    assert took < 60
+    assert 0.5 < took < 60  # seconds of an agent's processor: others may keep this machine busy
 
 
 def test_a_promotion_needs_somebody_else_and_replayed_it_moves_nothing(site: Site) -> None:
@@ -119,14 +119,14 @@ def test_newer_data_alone_are_a_patch_and_a_registry_that_comes_back_costs_a_ret
     built = site.build("delivery")
     watch.join(5)
     assert built.result == "SUCCESS", built.console[-6000:]
-    assert [item for item in steps(built) if item[0] == "package"] == [("package", 5), ("package", 0)]
+    assert [item for item in steps(built) if item[0] == "gate"] == [("gate", 5), ("gate", 0)]  # the champion lies there
     assert built.events("sleep")
     assert site.live("staging") == "shop@1.0.1"
     assert site.live("production") == "shop@1.0.0"
 
 
 def test_a_promotion_that_is_aborted_half_way_is_taken_up_by_the_next_one(site: Site) -> None:
-    aborted = site.build("promote", FROM_BELOW, user="ann", answers=list(BOB), abort_on=r"20 %")
+    aborted = site.build("promote", FROM_BELOW, user="ann", answers=list(BOB), abort_on=r"20 % of requests")
     assert aborted.result == "ABORTED"
     assert steps(aborted) == [("promote", 4), ("promote", 143)], aborted.console[-4000:]
     assert site.state()["production"]["live"] == "1.0.0"
@@ -147,7 +147,8 @@ def test_a_rollback_goes_back_at_once_and_a_second_one_changes_nothing(site: Sit
 
 
 def test_a_rollback_ends_a_canary_and_does_not_wait_for_it(site: Site) -> None:
-    canary = site.run("promote", "--to", "production", "--approver", "bob", "--actor", "ann", "--reason", "again")
+    wish = ("--to", "production", "--approver", "bob", "--actor", "ann", "--reason", "again")
+    canary = site.run("promote", *wish, pause_s=300)
     while "1.0.1" not in site.state()["production"].get("weights", {}):
         assert canary.poll() is None, canary.communicate()[0]
         time.sleep(0.05)
