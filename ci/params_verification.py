@@ -37,7 +37,7 @@ class Rule(Model):
     heartbeat: str | None = Field(
         None, max_length=1000, description=f"Series that is there while a server is. {_SELECTOR}"
     )
-    absent: Literal["no data", "zero"] = Field("no data", description="What a series means that is not there at all.")
+    absent: Literal["no data", "zero"] = Field("no data", description="What a missing point of `bad` means (json).")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Rule:
@@ -68,7 +68,9 @@ class JsonApi(Http):
     """Any monitoring API that answers JSON over HTTP."""
 
     path: str = Field(
-        "/", max_length=500, description="Path and query; $query, $since and $until (seconds) are filled in."
+        "/",
+        max_length=500,
+        description="Path and query; $query, $since, $until (seconds; also $since_ms, $since_iso) are filled in.",
     )
     body: str | None = Field(None, max_length=4000, description="JSON to POST instead of a GET, filled in likewise.")
     times: str = Field("$.times[*]", max_length=200, description="JSONPath of the points' times.")

@@ -36,6 +36,7 @@ class Query:
 
     `cells` maps a cell (`bad`, `total`, or `le` for all buckets at once) to a selector, or to a text that only its
     source understands. `heartbeat` is there whenever a server is, so that a missing counter is a zero.
+    `zero`: so is a missing bad cell of a source that has no heartbeat, as of APIs that leave out zeros.
     """
 
     metric: str
@@ -44,6 +45,7 @@ class Query:
     cells: Mapping[str, Selector | str]
     heartbeat: Selector | None = None
     instances: Sequence[str] = ()
+    zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)

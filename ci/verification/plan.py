@@ -130,7 +130,7 @@ def _told(
     where = f"metrics.{name}"
     cells = {cell: _read(text, values, source, where) for cell, text in texts.items() if text}
     heartbeat = selector(_filled(rule.heartbeat, values, where), where) if rule.heartbeat else None
-    return Query(name, role, source, cells, heartbeat, expected)
+    return Query(name, role, source, cells, heartbeat, expected, rule.absent == "zero")
 
 
 def _read(text: str, values: Mapping[str, str], source: Source, where: str) -> Selector | str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ci.adapters import environments
+from ci.adapters.http import ask
 from ci.adapters.load import Plan, bodies, send
 from ci.adapters.monitoring.looking import verifier
+from ci.adapters.targets.process import free_port
 from ci.adapters.targets.units import Units
 from ci.adapters.wanted import _unsigned as unsigned
+from ci.errors import Unavailable
 from ci.params_environments import Environment, Strategy
 from ci.params_verification import Verification
 from ci.project import find
@@ -103,3 +111,28 @@ class Canaries:
 def exposed(tally: Tally, version: str) -> tuple[int, int]:
     """Return how many requests a release answered, and how many of all failed."""
     return tally.requests[f"flights@{version}"], tally.failures
+
+
+@contextmanager
+def prometheus(folder: Path, target: str, path: str = "/metrics") -> Iterator[str]:
+    """Run Debian's Prometheus on one target, each half second."""
+    if not shutil.which("prometheus"):
+        pytest.skip("prometheus is not installed")
+    port, file = free_port(()), folder / "prometheus.yml"
+    scrape = {"job_name": "envoy", "metrics_path": path, "static_configs": [{"targets": [target]}]}
+    file.write_text(json.dumps({"global": {"scrape_interval": "500ms", "scrape_timeout": "400ms"}, "scrape_configs": [scrape]}))  # fmt: skip
+    command = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
+               f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            try:
+                if ask(f"http://127.0.0.1:{port}/-/ready")[0] == 200:
+                    break
+            except Unavailable:
+                pass
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        started.terminate()
+        started.wait(15)

@@ -13,7 +13,7 @@ from ci.errors import BadInput, Outcome
 from ci.files import read_json
 from ci.verification.verify import replay
 from tests.e2e import bad
-from tests.e2e.canaries import BUNDLE, ROOT, Canaries, exposed
+from tests.e2e.canaries import BUNDLE, ROOT, Canaries, exposed, prometheus
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +76,18 @@ def test_without_traffic_a_canary_is_held_and_does_not_pass(canaries: Canaries, 
     moved = canaries.deploy("1.1.0", bad.twin(BUNDLE, tmp_path / "twin"))
     assert (moved.outcome, moved.live) == (Outcome.INCONCLUSIVE, "1.0.0")
     assert "no traffic within 3 s" in moved.message
+
+
+def test_prometheus_that_scrapes_envoy_tells_of_a_bad_release(canaries: Canaries, tmp_path: Path) -> None:
+    where = 'envoy_cluster_external_upstream_rq_xx{envoy_cluster_name="$cluster"'
+    web = {"bad": where + ',envoy_response_code_class="5"}', "total": where + "}", "negligible": 0.01,
+           "heartbeat": 'envoy_cluster_membership_total{envoy_cluster_name="$cluster"}'}  # fmt: skip
+    admin = canaries.open().question()
+    assert admin
+    with prometheus(tmp_path, admin.admin.removeprefix("http://"), path="/stats/prometheus") as url:
+        canaries.policy |= {"source": "prometheus", "prometheus": {"url": url}, "standard": [], "lag_s": 1,
+                            "metrics": {"web": web}}  # fmt: skip
+        moved, tally, took = canaries.try_out("1.1.0", bad.twin(BUNDLE, tmp_path / "bad"), (0.02, 0.0))
+    assert (moved.outcome, moved.live) == (Outcome.ROLLED_BACK, "1.0.0"), (moved.message, canaries.said[-3:])
+    assert "worse in web" in moved.message
+    print(f"by Prometheus: rolled back after {took:.0f} s and {exposed(tally, '1.1.0')[0]} requests")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.adapters.monitoring.acceptance import Acceptor
 from ci.adapters.monitoring.exposition import Envoy, Pages
+from ci.adapters.monitoring.jsonapi import JsonProvider
 from ci.adapters.monitoring.prometheus import Prometheus
 from ci.files import sha256, write_json
 from ci.params_verification import Http, Verification
@@ -58,6 +59,8 @@ def providers(policy: Verification, admin: str) -> dict[str, Provider]:
         found["envoy"] = Envoy(_quick(policy), admin)
     if policy.prometheus.url:
         found["prometheus"] = Prometheus(policy.prometheus, policy.prometheus.url)
+    if policy.json_api.url:
+        found["json"] = JsonProvider(policy.json_api, policy.json_api.url)
     return found
 
 

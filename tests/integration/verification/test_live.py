@@ -175,10 +175,10 @@ def test_silent_server_is_unavailable_not_well(two: tuple[str, str], tmp_path: P
 
 
 @contextmanager
-def prometheus(folder: Path, *targets: str, jobs: int = 1) -> Iterator[str]:
+def prometheus(folder: Path, *targets: str, jobs: int = 1, port: int = 0) -> Iterator[str]:
     if not shutil.which("prometheus"):
         pytest.skip("prometheus is not installed")
-    port, file = free_port(), folder / "prometheus.yml"
+    port, file = port or free_port(), folder / "prometheus.yml"
     listed = [{"targets": list(targets)}]
     scrapes = [{"job_name": f"job{n}", "static_configs": listed} for n in range(jobs)]
     file.write_text(
@@ -232,6 +232,51 @@ def test_prometheus_that_dies_half_way_is_unavailable(two: tuple[str, str], tmp_
         tight = rules.model_copy(update={"metrics": {"errors": Rule(negligible=0.0001)}})
         with pytest.raises(Unavailable):
             look(question(*two), tight, tmp_path)
+
+
+def test_prometheus_that_is_restarted_half_way_costs_windows_and_no_verdict(
+    two: tuple[str, str], tmp_path: Path
+) -> None:
+    port, said = free_port(), list[str]()
+    rules = of_prometheus(f"http://127.0.0.1:{port}", patience_s=15.0, deadline_s=60.0)
+    rules = rules.model_copy(update={"metrics": {"errors": Rule(negligible=0.004)}, "standard": ["errors"]})
+    with load(*two), ExitStack() as stack:
+        first = stack.enter_context(ExitStack())
+        first.enter_context(prometheus(tmp_path, *two, port=port))
+
+        def restart() -> None:
+            first.close()
+            stack.enter_context(prometheus(tmp_path, *two, port=port))
+
+        thread = threading.Timer(3.0, restart)
+        thread.start()
+        watch = verifier(rules, said.append, [BUNDLE], tmp_path)
+        verdict = watch.verify(question(*two))
+        thread.join()
+    assert verdict.answer is Answer.NOT_WORSE, verdict.message
+    assert any("asked again for" in line for line in said)
+    assert watch.looking.evidence["unusable_windows"]["errors"] > 0
+
+
+def test_prometheus_whose_clock_is_wrong_is_not_believed(two: tuple[str, str], tmp_path: Path) -> None:
+    rules = of_prometheus("http://127.0.0.1:1", deadline_s=10.0)
+    with prometheus(tmp_path, *two) as url, load(*two):
+        time.sleep(1.5)
+        rules = rules.model_copy(update={"prometheus": Http(url=url, tries=1, timeout_s=2)})
+        watch = verifier(rules, lambda _: None, [BUNDLE], tmp_path)
+        clock = watch.looking.clock
+
+        class Behind:
+            def now(self) -> float:
+                return clock.now() - 60
+
+            def sleep(self, seconds: float) -> None:
+                clock.sleep(seconds)
+
+        watch.looking.clock = Behind()
+        verdict = watch.verify(question(*two))
+    assert verdict.answer is Answer.INVALID
+    assert "prometheus: its clock is" in verdict.message
 
 
 def step(*options: str) -> tuple[int, str]:
