@@ -53,7 +53,7 @@ def ask(release: Release, golden: Mapping[str, Any], askers: Mapping[str, Asker]
     told = ", ".join(f"{answer.kind} {_short(answer.answers[0])}" for answer in answered)
     outcome = worst(checks)
     agreed = "all as when it was sealed" if outcome is Outcome.PASSED else "NOT all as when it was sealed"
-    table = Table("The first golden row", ["asked", "answer", "largest difference, all rows"],
+    table = Table("The first golden row", ["asked", "answer", "largest relative difference, all rows"],
                   [["golden", str(golden["outputs"][0]), None], *rows])  # fmt: skip
     return Result(f"{release.name}: {told}: {agreed}", outcome, checks=checks, tables=[table],
                   data={answer.kind: list(answer.answers) for answer in answered})  # fmt: skip

@@ -67,15 +67,15 @@ def unwanted(names: Sequence[str]) -> dict[str, str]:
 
 
 def agrees(answers: Sequence[Any], golden: Mapping[str, Any]) -> tuple[bool, float]:
-    """Hold answers against golden rows: whether all are within tolerance, and the largest difference."""
+    """Hold answers against golden rows: whether all are within tolerance, and the largest difference, relative above 1."""
     pairs = [
         pair for answer, wanted in zip(answers, golden["outputs"], strict=True) for pair in _numbers(answer, wanted)
     ]
     if not pairs:
         return False, float("inf")
-    tolerance = golden["tolerance"]
-    good = all(abs(found - wanted) <= tolerance * max(1.0, abs(wanted)) for found, wanted in pairs)
-    return good, max(abs(found - wanted) for found, wanted in pairs)
+    apart = [abs(found - wanted) / max(1.0, abs(wanted)) for found, wanted in pairs]
+    good = all(item <= golden["tolerance"] for item in apart)  # so that NaN counts as different
+    return good, max(apart)
 
 
 def _numbers(answer: Any, wanted: Any) -> list[tuple[float, float]]:
