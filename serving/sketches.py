@@ -1,8 +1,8 @@
 """
 What came in and what went out, counted per feature, for verification and drift.
 
-Rows are put aside when they are scored and counted a thousand at a time, as arrays: per row that costs a fraction of a
-microsecond, where counting each value as it passes would cost more than scoring it.
+Rows are put aside when they are scored and counted a thousand at a time, as arrays: counting each value as it passes
+would cost more than scoring it.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ class TextSketch:
     def add(self, column: np.ndarray) -> None:
         """Count a column of objects."""
         values = column.tolist()
-        missing = values.count("") if self.nullable else 0
-        self.missing += missing
+        self.missing += (missing := values.count("") if self.nullable else 0)
         if self.known is not None:
             strange = sum(1 for value in values if value not in self.known)
             self.unknown += strange - (missing if "" not in self.known else 0)
