@@ -19,8 +19,10 @@ from ci.adapters.targets.process import ProcessTarget  # noqa: E402
 from ci.adapters.targets.units import Units  # noqa: E402
 from ci.adapters.wanted import _unsigned as unsigned  # noqa: E402
 from ci.errors import BadInput  # noqa: E402
+from ci.params_packaging import Registry  # noqa: E402
 from ci.rollout.state import Instance  # noqa: E402
 from tests.containers import BUNDLE, a_place, usable  # noqa: E402
+from tests.integration import registry as registries  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -172,3 +174,22 @@ class TestContainers(TargetContract):
     def test_without_a_service_image_it_is_refused(self):
         with pytest.raises(BadInput, match="has no service packaging"):
             self.opened().prepare(unsigned("flights", "1.0.0", BUNDLE))
+
+    def test_an_image_of_a_registry_is_pulled_by_digest(self, tmp_path):
+        release, engine = self.release("1.0.0"), self.place.engine
+        self.opened().prepare(release)
+        (tag,) = engine.named_images(self.place.base)
+        with registries.running(tmp_path) as there:
+            name = f"{there.host}/slipway/flights"
+            digest = engine.push(engine.image(tag).id, name, "x")
+            engine.remove(tag)
+            self.place.shared = self.place.shared.model_copy(update={"registry": Registry(url=there.url)})
+            packaged = {"service": release.packagings["service"].model_copy(update={"digest": digest})}
+            self.opened().prepare(release.model_copy(update={"packagings": packaged}))
+            assert [word.partition(":")[2] for word in engine.named_images(self.place.base)] == [
+                digest.replace(":", "-")
+            ]
+            missing = packaged["service"].model_copy(update={"digest": "sha256:" + "0" * 64})
+            with pytest.raises(BadInput, match="the registry has none"):
+                self.opened().prepare(release.model_copy(update={"packagings": {"service": missing}}))
+            engine.remove(f"{name}@{digest}")
