@@ -79,6 +79,7 @@ def test_the_evidence_holds_the_alpha_that_was_spent_and_replays_with_it() -> No
     assert replay(verify.looking.evidence, "evidence")[0].answer is Answer.NOT_WORSE
 
 
+@pytest.mark.slow
 def test_a_good_release_is_rolled_back_at_most_alpha_of_the_time_over_all_stages() -> None:
     draw, runs, back, naive = np.random.default_rng(1), 60, 0, 0
     for _ in range(runs):
