@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE = ("data", "models", "artifacts", ".dvc/cache", "dvc.lock")  # what `make test` has built before: same code, same bytes
+MADE = (
+    "data",
+    "models",
+    "artifacts",
+    ".dvc/cache",
+    "dvc.lock",
+)  # what `make test` has built before: same code, same bytes
 
 pytestmark = pytest.mark.slow
 
