@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+# The story needs a second release, not a verdict on July: under the project's own policy the refresh is inconclusive (gain
+# .028 [-.0003, .057] of AUC), so these margins were chosen wide enough for it to pass. They are nobody's advice.
 GATE = """
 gate:
   promote: non_inferior
@@ -121,7 +123,14 @@ def ann(origin: Path, tmp_path: Path) -> Iterator[Agent]:
     made = Agent.of(origin, tmp_path, "ann")
     for name in ("data", "models", "artifacts"):
         shutil.copytree(ROOT / name, made.path / name)
-    made.commit("params.yaml", r"strategy: \{kind: canary\}", CANARY, "Quick canaries")
+    made.commit("params.yaml", r"strategy: \{kind: canary.*$", CANARY, "Quick canaries")
+    made.commit(
+        "params.yaml",
+        r"by: statistics",
+        "by: health",
+        "Health decides here; tests/integration/verification has the rest",
+    )
+    made.commit("params.yaml", r"remote: null", "remote: origin", "A team's ledger")
     for name in ("staging", "production"):  # one machine runs them, whoever is at work
         root = f'- name: {name}\n    root: "{tmp_path}/host"'
         made.commit("params.yaml", f"- name: {name}$", root, "Where they run")
