@@ -28,7 +28,9 @@ def test_a_process_whose_number_somebody_else_has_by_now_has_ended() -> None:
     assert processes.ended(f"{machine}/{2**22 + 1}/{start}")
 
 
-@pytest.mark.parametrize("mark", ["", "x", "other-boot/pid:[1]/1/1", f"/{os.getpid()}/x"])
+@pytest.mark.parametrize(
+    "mark", ["", "x", "other-boot/pid:[1]/1/1", f"/{os.getpid()}/x"], ids=["empty", "no mark", "other", "own"]
+)
 def test_of_other_machines_nothing_is_known(mark: str) -> None:
     assert not processes.ended(mark)
 
