@@ -184,7 +184,7 @@ def test_any_clone_reads_and_writes(world, tmp_path, monkeypatch, options):
 def test_without_a_remote_it_is_of_this_clone_alone_and_published_with_the_first_remote(world, tmp_path):
     world.git("remote", "remove", "origin")
     before = story(found())
-    assert before.notes == ("tags of this clone alone",)
+    assert list(before.notes) == ["tags of this clone alone"]
     world.git("remote", "add", "origin", f"file://{tmp_path}/remote.git")
     assert found().history("flights").trusted().events == before.events
     assert len(world.git("ls-remote", "origin", "refs/tags/flights*").splitlines()) == 2 * len(before.events)

@@ -115,3 +115,50 @@ pipelineJob('slipway/reconcile') {
         }
     }
 }
+
+pipelineJob('slipway/watch') {
+    description('Takes back what is no longer well, and has it learned anew if that may help.')
+    parameters {
+        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/.')
+        choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to look.')
+        booleanParam('DRY_RUN', false, 'Only say what would follow.')
+    }
+    definition {
+        cpsScm {
+            scm {
+                git {
+                    remote {
+                        url(SLIPWAY_REPOSITORY)
+                        credentials('slipway-git')
+                    }
+                    branch('main')
+                }
+            }
+            scriptPath('ci/jenkins/watch.Jenkinsfile')
+        }
+    }
+}
+
+pipelineJob('slipway/retrain') {
+    description('Learns a model anew from the newest data.')
+    parameters {
+        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/.')
+        stringParam('AS_OF', '', 'Learn from rows before this date. Empty: today.')
+        stringParam('REASON', '', 'Why; the report remembers it.')
+        stringParam('REQUEST', '', 'By which steps.retrain knows its build again. Leave it empty by hand.')
+    }
+    definition {
+        cpsScm {
+            scm {
+                git {
+                    remote {
+                        url(SLIPWAY_REPOSITORY)
+                        credentials('slipway-git')
+                    }
+                    branch('main')
+                }
+            }
+            scriptPath('ci/jenkins/retrain.Jenkinsfile')
+        }
+    }
+}
