@@ -89,7 +89,9 @@ def _closed_by_events(cases: Cases, trigger: Trigger, now: datetime, *, by_hand:
     if case is None:
         return cases
     born = trigger.born.get(trigger.live) if trigger.live else None
-    younger = born is not None and born > case.attempt.at and case.attempt.ended
+    ill = trigger.born.get(case.incident.version)
+    # Both are asked: the ledger gives each event a second of its own, so right after many its clock is ahead of ours.
+    younger = born is not None and born > case.attempt.at and (ill is None or born > ill) and case.attempt.ended
     return cases.closing(now) if by_hand or younger else cases
 
 
