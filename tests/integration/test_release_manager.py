@@ -160,7 +160,9 @@ def test_from_staging_to_production_and_back_with_every_question_answered(live, 
 
 def test_deploying_from_the_ledger_is_promoting(live):
     before = len(live.history.events)
-    assert live.step("deploy", "--env", "production", "--release", "v1.1.0", "--actor", "ann") == 4  # nobody has agreed yet
+    assert (
+        live.step("deploy", "--env", "production", "--release", "v1.1.0", "--actor", "ann") == 4
+    )  # nobody has agreed yet
     live.made("1.2.0", (1.6, 0.8), champion=live.history.release("1.0.0").bundle)
     assert live.step("deploy", "--env", "production", "--release", "v1.2.0") == 3  # not live below
     assert live.step("deploy", "--env", "staging", "--release", "v1.2.0", "--reason", "try", "--dry-run") == 0

@@ -241,16 +241,17 @@ def test_prometheus_that_is_restarted_half_way_costs_windows_and_no_verdict(
 ) -> None:
     port, said = free_port(), list[str]()
     rules = of_prometheus(f"http://127.0.0.1:{port}", patience_s=15.0, deadline_s=60.0)
-    rules = rules.model_copy(update={"metrics": {"errors": Rule(negligible=0.004)}, "standard": ["errors"]})
+    rules = rules.model_copy(update={"metrics": {"errors": Rule(negligible=0.002)}, "standard": ["errors"]})
     with load(*two), ExitStack() as stack:
         first = stack.enter_context(ExitStack())
         first.enter_context(prometheus(tmp_path, *two, port=port))
 
         def restart() -> None:
             first.close()
+            time.sleep(4)  # longer than the door to it tries again by itself
             stack.enter_context(prometheus(tmp_path, *two, port=port))
 
-        thread = threading.Timer(3.0, restart)
+        thread = threading.Timer(1.5, restart)
         thread.start()
         watch = verifier(rules, said.append, [BUNDLE], tmp_path)
         verdict = watch.verify(question(*two))
