@@ -33,7 +33,7 @@ class Retreat:
 
 def roll_back(project: str, wish: Retreat, running: Running, records: Records, *, dry_run: bool = False) -> Result:
     """
-    Move all traffic back, and remember it as soon as the ledger can be told.
+    Move all traffic back, and remember it as soon as the ledger can be told; a rollout that is under way ends.
 
     Raises:
         BadInput: a version that there is not; a forced retreat without a reason.
@@ -43,7 +43,8 @@ def roll_back(project: str, wish: Retreat, running: Running, records: Records, *
         raise BadInput("--reason: missing: who forces something says why")
     history, heard = _as_far_as_known(records.ledger, project)
     actual = running.actual()
-    version = wish.version or _good(history, wish, actual)
+    between = _between(actual)
+    version = wish.version or (actual.live if between else _good(history, wish, actual))
     if version is None:
         return _nowhere(history, wish, heard)
     release = known(history, version)
@@ -53,7 +54,7 @@ def roll_back(project: str, wish: Retreat, running: Running, records: Records, *
         check = deciding([item for item in checks if item.outcome is Found.REJECTED])
         return told.because(message=f"{release.name}: {check.message if check else 'no'}", hint="--force with a --reason goes there all the same")  # fmt: skip
     live = history.live(wish.environment)
-    if actual.live == version and (heard or (live and live.version == version)):
+    if actual.live == version and not between and (heard or (live and live.version == version)):
         return told.because(message=f"{release.name} is live in {wish.environment} already", data={"moved": False})
     if dry_run:
         return told.because(
@@ -88,6 +89,13 @@ def _as_far_as_known(ledger: Ledger, project: str) -> tuple[History, list[Check]
     if history.doubts:
         heard.append(Check("ledger", Found.WARNED, f"not to be trusted, look into it tomorrow: {history.doubts[0]}"))
     return history, heard
+
+
+def _between(actual: Actual) -> bool:
+    """Say whether a rollout is under way: then the way back is to what is live, and ends the rollout."""
+    return actual.live is not None and (
+        actual.held_by is not None or any(share for version, share in actual.weights.items() if version != actual.live)
+    )
 
 
 def _good(history: History, wish: Retreat, actual: Actual) -> str | None:

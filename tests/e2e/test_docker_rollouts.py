@@ -89,7 +89,7 @@ def test_statistics_are_no_way_to_admin(place: DockerPlace) -> None:
     assert published == {"8000/tcp": "127.0.0.1", "9902/tcp": "127.0.0.1"}
     from ci.adapters.http import ask
 
-    admin = place.open()._router.admin
+    admin = place.open()._moves.router.admin
     assert ask(f"{admin}/ready")[0] == 200
     assert ask(f"{admin}/stats?filter=listener_manager")[0] == 200
     for path, method in (
@@ -99,7 +99,7 @@ def test_statistics_are_no_way_to_admin(place: DockerPlace) -> None:
         ("/stats/../quitquitquit", "POST"),
     ):
         assert ask(f"{admin}{path}", method=method)[0] == 403
-    inside = place.open()._router.ask(f"{admin}/stats?filter=listener_manager")
+    inside = place.open()._moves.router.ask(f"{admin}/stats?filter=listener_manager")
     assert inside[0] == 200, "and a remote engine is asked from inside"
     assert place.open().actual().drift == []
 

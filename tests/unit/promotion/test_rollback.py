@@ -49,6 +49,16 @@ def test_back_to_the_last_live_and_verified_one():
     assert night.running.moves == [("roll back", "1.0.0", "ann")]
 
 
+@pytest.mark.parametrize("version", [None, "1.2.0"])
+def test_while_a_rollout_is_under_way_back_is_to_what_is_live_and_ends_it(version):
+    night = Night()
+    night.running.held_by = "bob since 12:00"
+    result = night.back(version, reason="the canary errs")
+    assert result.outcome is Outcome.PASSED
+    assert night.running.moves == [("roll back", "1.2.0", "ann")]
+    assert night.history.trusted().live("production").version == "1.2.0"
+
+
 def test_what_is_marked_bad_is_passed_over_and_refused_unless_forced():
     night = Night()
     night.ledger.did(Kind.BAD, "1.0.0", actor="eve", reason="leaks")
