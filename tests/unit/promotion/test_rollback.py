@@ -52,7 +52,7 @@ def test_back_to_the_last_live_and_verified_one():
 @pytest.mark.parametrize("version", [None, "1.2.0"])
 def test_while_a_rollout_is_under_way_back_is_to_what_is_live_and_ends_it(version):
     night = Night()
-    night.running.held_by = "bob since 12:00"
+    night.running.held_by, night.running.resumes = "bob since 12:00", True
     result = night.back(version, reason="the canary errs")
     assert result.outcome is Outcome.PASSED
     assert night.running.moves == [("roll back", "1.2.0", "ann")]
