@@ -184,7 +184,7 @@ def spellings(secret: str) -> set[str]:
     raw = secret.encode()
     shifted = {base64.b64encode(b"x" * shift + raw).decode()[4:-4] for shift in range(3)}
     return {
-        secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret), raw.hex(),
+        secret, json.dumps(secret)[1:-1], quote(secret), quote(secret, safe=""), quote_plus(secret), raw.hex(),
         *shifted, *(item.replace("+", "-").replace("/", "_") for item in shifted),
     }  # fmt: skip
 
