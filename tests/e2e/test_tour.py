@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
@@ -95,5 +96,9 @@ def test_a_second_run_builds_nothing_and_releases_nothing(checkout: Path) -> Non
 
 def test_make_stop_leaves_nothing_running(checkout: Path) -> None:
     typed(checkout, "make", "stop", "-o", ".venv/.ready")
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(checkout) not in running
+    deadline = time.monotonic() + 15  # a supervisor that has nothing left to watch ends by itself, within seconds
+    while str(checkout) in (
+        running := subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    ):
+        assert time.monotonic() < deadline, [line for line in running.splitlines() if str(checkout) in line]
+        time.sleep(0.2)
