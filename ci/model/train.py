@@ -6,7 +6,6 @@ No pickle is written, here or anywhere: the estimator lives and ends in this pro
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from ci.project import Project
 
 MODEL, REFERENCE, TRAINING = "model.onnx", "reference.parquet", "training.json"
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin halve the speed of a shared agent
 ANSWER = "answer ·"  # no feature may be called so
 UNSEEN = "never seen ☃"
 _MUTANTS = 20
