@@ -18,7 +18,7 @@ from ci.data import layout, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, StepError
 from ci.files import read_json, replacing_folder, sha256, write_json
-from ci.model import encoding, graph
+from ci.model import encoding, graph, threads
 from ci.model.estimators import default_estimator
 from ci.report import Result
 
@@ -51,6 +51,7 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
     Raises:
         BadInput: the project's code fails, or the estimator cannot be exported.
     """
+    threads.settle()
     contract = project.contract
     if taken := [name for name in contract.features if name.startswith(ANSWER)]:
         raise BadInput(f"{project.name}: the column {taken[0]!r} cannot be a feature: the name is taken")
