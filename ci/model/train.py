@@ -73,7 +73,7 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
     facts = {
         "rows": len(frame),
         "model size, kB": size // 1000,
-        "seed": project.params.train.seed,
+        "seed": str(project.params.train.seed),  # a name, not a quantity
         **_facts(trained.facts),
     }
     split = read_json(prepared / layout.SPLIT)
