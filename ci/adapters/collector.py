@@ -178,7 +178,7 @@ class Client:
         if status == 413:
             return BadInput(message, hint="send smaller batches")
         if status in _AGAIN or status >= 500:
-            return _Later(message, _seconds(answer.headers.get("Retry-After")) if status in _AGAIN else None)
+            return _Later(message, seconds(answer.headers.get("Retry-After")) if status in _AGAIN else None)
         return BadInput(message)
 
     def _said(self, answer: requests.Response) -> str:
@@ -220,7 +220,8 @@ def _wished(error: Unavailable) -> float | None:
     return error.after_s if isinstance(error, _Later) else None
 
 
-def _seconds(header: str | None) -> float | None:
+def seconds(header: str | None) -> float | None:
+    """Read a `Retry-After` in seconds; ten minutes at most, None if it is none."""
     return min(float(header), 600.0) if header and re.fullmatch(r"\d{1,6}", header.strip()) else None
 
 
