@@ -158,8 +158,11 @@ class Source(Model):
         before = [_until(era, since) for era in self.eras if era.start is None or era.start < since]
         after = [_from(era, since, tables) for era in self.eras if era.end is None or era.end > since]
         last = self.eras[-1].end
-        beyond = [] if last is None else [Era(name="collected", start=max(last, since), tables=tables)]
-        return [*before, *after, *beyond]
+        if last is None:
+            return [*before, *after]
+        return [*before, *after, self.eras[-1].model_copy(
+            update={"name": "collected", "start": max(last, since), "end": None, "tables": dict(tables)}
+        )]  # fmt: skip
 
 
 def _until(era: Era, day: date) -> Era:
