@@ -28,8 +28,8 @@ NDJSON = b"application/x-ndjson"
 _SOON = [(b"retry-after", b"1")]
 
 
-class Replay(msgspec.Struct, forbid_unknown_fields=True):
-    """A quarantined record to try again, corrected or as it is."""
+class Replay(msgspec.Struct):
+    """A quarantined record to try again, corrected or as it is; whatever else the quarantine said of it may stay."""
 
     id: int
     record: msgspec.Raw = msgspec.Raw()
