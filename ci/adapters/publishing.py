@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,19 +10,25 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, floors, notifying, people
 from ci.adapters.branches import GitBranch
+from ci.adapters.refs import git
 from ci.errors import BadInput
 from ci.params import parse
 from ci.params_publishing import Publish
+from ci.project import find
 from ci.publishing import card
-from ci.publishing.publish import Checkout, Desk, newest_event, publish
+from ci.publishing.listing import listing
+from ci.publishing.publish import Checkout, Desk, publish
 from ci.publishing.verdict import verdict_of
-from ci.releases.dataset import DataVersion, dataset_of
+from ci.releases.dataset import dataset_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ci.progress import Progress
     from ci.project import Project
     from ci.publishing.card import Card
     from ci.publishing.versions import Proposal
+    from ci.releases.dataset import DataVersion
     from ci.report import Result
     from ci.shared import Shared
 
@@ -78,13 +85,26 @@ def _desk(project: Project, options: Options, shared: Shared) -> Desk:
     )  # fmt: skip
 
 
-def newest_of(project: str, shared: Shared) -> DataVersion | None:
+def listed(projects: Sequence[str], shared: Shared, *, offline: bool) -> Result:
     """
-    Return the newest data version that the ledger knows.
+    List data versions.
 
     Raises:
-        BadInput: no Git repository, or a ledger that cannot be trusted.
-        Unavailable: its remote does not answer.
+        BadInput: no such project, no Git repository, or a ledger that cannot be trusted.
+        Unavailable: the ledger's remote does not answer.
     """
-    event = newest_event(floors.ledger(shared).history(dataset_of(project)).trusted())
-    return event.data if event else None
+    ledger = floors.ledger(shared)
+    names = [find(name).name for name in projects] or list(shared.projects)
+    found = {
+        name: (ledger.history(dataset_of(name), offline=offline).trusted(), ledger.history(name, offline=offline).trusted())
+        for name in names
+    }  # fmt: skip
+    return listing(found, datetime.now(UTC), _repository(ledger.refs.remote))
+
+
+def _repository(remote: str | None) -> str:
+    """Name the repository as others may: by the remote's URL, without a password that it may carry."""
+    if remote is None:
+        return "."
+    url = git("remote", "get-url", remote, may_fail=True).out.strip()
+    return re.sub(r"://[^/@\s]+@", "://", url) or "."

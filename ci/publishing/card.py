@@ -83,7 +83,7 @@ def _context(
     project, manifest = subject.project, subject.manifest
     return {
         "project": project.name,
-        "name": f"{project.name}-data@v{proposal.version}",
+        "version": f"{project.name}-data@v{proposal.version}",
         "description": project.contract.description,
         "owner": project.contract.owner,
         "why": proposal.why,
