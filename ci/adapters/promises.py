@@ -23,7 +23,7 @@ def freshness(project: Project, now: str | None, shared: Shared) -> Result:
     Hold the newest data version to what is promised, and tell the owner of a breach.
 
     Raises:
-        BadInput: nothing is promised, or `now` is no moment.
+        BadInput: `now` is no moment, or the ledger cannot be trusted.
         Unavailable: the ledger's remote does not answer.
     """
     moment = fresh_by.moment(now, datetime.now(UTC))

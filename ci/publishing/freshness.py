@@ -25,16 +25,11 @@ _SHOWN = 6
 
 
 def fresh(project: Project, last: DataVersion | None, rows: Described | None, now: datetime) -> Result:
-    """
-    Hold the newest data version to its promise at a moment; nothing published is a breach.
-
-    Raises:
-        BadInput: nothing is promised.
-    """
+    """Hold the newest data version to its promise at a moment; nothing published is a breach, nothing promised none."""
     promise = project.params.freshness
     if promise is None:
-        raise BadInput(f"{project.folder / 'params.yaml'}: freshness: missing: nothing is promised",
-                       hint="such as freshness: {max_age_days: 40}")  # fmt: skip
+        message = f"{project.name}: nothing is promised (`freshness` in its params), so nothing was looked at"
+        return Result(message, checks=[Check("age", Found.SKIPPED, message)], data={"moved": False})
     facts = {"newest version": last.name if last else None, "watermark": last.watermark if last else None,
              "now": now.isoformat(timespec="seconds")}  # fmt: skip
     checks = [_age(promise, last, now)]
