@@ -199,6 +199,35 @@ def test_a_ledger_that_comes_back_costs_a_retry(controller: Controller, stub: St
     assert stub.ran().count("changed") == 2
 
 
+def test_data_arrive_are_checked_and_published_and_a_rejected_delivery_is_told_of(
+    controller: Controller, stub: Stub
+) -> None:
+    stub.plan(changed=["flights houses"], repro=[0, 0, 3, 0], publish=[3, 0])
+    built = controller.build("freshness", cause="TimerTrigger").first
+    assert built.result == "UNSTABLE"
+    each = [name for name in stub.ran() if name not in {"describe", "changed"}]
+    assert each == [name for name in ("repro", "collect", "repro", "publish", "check_data") for _ in range(2)]
+    assert stub.given("repro")["SLIPWAY_REPRO_ONLY"] == "data"
+    assert stub.given("check_data")["SLIPWAY_CHECK_DATA_FRESHNESS_ONLY"] == "true"
+    assert built.events("lock")[0]["resource"] == "slipway-data"
+    stub.plan()
+    assert controller.build("freshness", {"PROJECT": "flights", "DRY_RUN": True}).first.result == "SUCCESS"
+    assert [name for name in stub.ran() if name != "describe"] == ["repro", "collect"]
+
+
+def test_published_data_alone_start_no_delivery(controller: Controller, stub: Stub) -> None:
+    stub.commit("Data flights-data@v1.1.0: more\n\nSlipway-Data: flights-data@v1.1.0")
+    stub.plan(changed=[""])
+    built = controller.build("delivery", variables={"BRANCH_NAME": "main"}).first
+    assert (built.result, stub.ran()) == ("SUCCESS", ["changed"])
+    assert stub.given("changed")["SLIPWAY_CHANGED_SINCE"] == "nothing"
+    assert built.description == "published data only: nothing to build"
+    stub.plan(changed=["flights", "flights"])
+    assert controller.build("delivery", variables={"BRANCH_NAME": "main"}).first.result == "SUCCESS"
+    assert stub.ran()[:3] == ["changed", "repro", "changed"]
+    assert "verify" in stub.ran()
+
+
 SECRET = {"deploy": {"kind": "string", "value": "s3cret"}}
 
 
