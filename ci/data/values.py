@@ -38,7 +38,7 @@ class Values:
     n_rows: int = 0
     broken: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     samples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    rows: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     absent: dict[str, list[str]] = field(default_factory=dict)
     retyped: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     undeclared: dict[str, str] = field(default_factory=dict)
@@ -118,12 +118,13 @@ class Values:
                 self._rows(key, frame, found["index"].dropna().tolist())
 
     def _rows(self, key: tuple[str, str], frame: pd.DataFrame, places: list[Any]) -> None:
-        """Keep a few rows by what names them, so that whoever delivered them finds them again."""
+        """Keep a few rows, `id 17, age -1`: by what names them, so that whoever delivered them finds them again."""
         named = [name for name in (*self.contract.keys, self.contract.event_time) if name and name != key[0]]
         kept = self.rows.setdefault(key, [])
         for place in places[: _SHOWN - len(kept)]:
             row = frame.loc[place]
-            kept.append({name: plainly(row[name]) for name in [*dict.fromkeys(named), key[0]] if name in frame})
+            names = [name for name in [*dict.fromkeys(named), key[0]] if name in frame]
+            kept.append(", ".join(f"{name} {plainly(row[name])}" for name in names))
 
 
 @dataclass
@@ -178,7 +179,9 @@ def shown(value: Any) -> str:
 
 def plainly(value: Any) -> str:
     """Spell a value of a row as a person would write it."""
-    if value is None or value != value:  # noqa: PLR0124  # NaN and NaT are the only ones
+    import pandas as pd
+
+    if pd.isna(value):
         return "missing"
     return str(value.isoformat() if hasattr(value, "isoformat") else value)[:80]
 

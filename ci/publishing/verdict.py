@@ -61,13 +61,8 @@ def details(verdict: Verdict) -> list[str]:
     lines: list[str] = []
     for check in verdict.rejected:
         lines.append(f"{check.name}: {check.message}")
-        lines += [f"  such as {row_in_words(row)}" for row in check.extra.get("rows", [])[:_MOST_ROWS]]
+        lines += [f"  such as {row}" for row in check.extra.get("rows", [])[:_MOST_ROWS]]
     return [line[:1000] for line in lines[:_MOST_LINES]]
-
-
-def row_in_words(row: dict[str, Any]) -> str:
-    """Spell a row: `id 17, age -1`."""
-    return ", ".join(f"{name} {value}" for name, value in row.items())
 
 
 def _mapping(path: Path) -> dict[str, Any]:

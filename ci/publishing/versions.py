@@ -42,8 +42,8 @@ class Described(Model):
 
     @property
     def content(self) -> str:
-        """Digest of contract and rows."""
-        return sha256_of([self.contract, [[item.period, item.sha256] for item in self.periods]])
+        """Digest of contract and rows; a period that has begun and holds none adds nothing."""
+        return sha256_of([self.contract, [[item.period, item.sha256] for item in self.periods if item.rows]])
 
     @property
     def watermark(self) -> str:

@@ -108,7 +108,8 @@ def test_a_corrupt_delivery_ends_yellow_and_nothing_is_published(site: Site) -> 
         built.console[-6000:]
     )
     assert site.refs() == before
-    (notice,) = site.told[1:]
+    assert len(site.told) == 2, [(item["at"], item["outcome"], item["message"]) for item in site.told]
+    notice = site.told[1]
     assert (notice["kind"], notice["outcome"], notice["environment"]) == ("data", "rejected", None)
     assert "age is below 0 in 1 of 1,600 rows, first in 2024-04, such as -1" in notice["message"]
     assert "shop-data@v1.0.0 stays the newest version; shop@example.org is told" in notice["hint"]
