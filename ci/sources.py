@@ -140,6 +140,9 @@ class Source(Model):
 
     period: Literal["day", "week", "month", "year"] = Field("month", description="Length of one delivery.")
     collector: Collected | None = Field(None, description="The collection service, once it has taken over.")
+    lateness_days: float = Field(
+        1, ge=0, le=366, description="How long the collection service waits for late rows before a period is settled."
+    )
     eras: list[Era] = Field(min_length=1, description="In order of time, without overlap.")
 
     @model_validator(mode="after")
@@ -158,8 +161,11 @@ class Source(Model):
         before = [_until(era, since) for era in self.eras if era.start is None or era.start < since]
         after = [_from(era, since, tables) for era in self.eras if era.end is None or era.end > since]
         last = self.eras[-1].end
-        beyond = [] if last is None else [Era(name="collected", start=max(last, since), tables=tables)]
-        return [*before, *after, *beyond]
+        if last is None:
+            return [*before, *after]
+        return [*before, *after, self.eras[-1].model_copy(
+            update={"name": "collected", "start": max(last, since), "end": None, "tables": dict(tables)}
+        )]  # fmt: skip
 
 
 def _until(era: Era, day: date) -> Era:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ci.adapters.collector import Client, from_environment
+from ci.adapters.collector import MISMATCH_HINT, Client, from_environment
 from ci.contract import plain
-from ci.errors import Unavailable
+from ci.errors import BadInput, Unavailable
 from ci.files import said_plainly, sha256, sha256_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,16 @@ class CollectorReader:
 
     @cached_property
     def held(self) -> list[Held]:
-        """What the service holds; asked once, so that all periods are seen at one moment."""
+        """
+        What the service holds; asked once, so that all periods are seen at one moment.
+
+        Raises:
+            BadInput: it holds rows of another contract.
+        """
+        theirs = self.client.state().contract
+        if theirs and theirs != self.client.contract:
+            raise BadInput(f"{self.client.url}: {self.project.name}: the service has contract {theirs}, "
+                           f"this checkout has {self.client.contract}", hint=MISMATCH_HINT)  # fmt: skip
         return self.client.periods()
 
     def settled(self) -> datetime | None:
@@ -119,6 +129,10 @@ class CollectorReader:
         fresh = folder / f"{name}.parquet"
         if not self.client.save(held, fresh, self.table.max_mb << 20):
             return None
+        if (found := content(fresh)) != held.digest:
+            fresh.unlink()
+            raise Unavailable(f"{self.client.url}: {held.period}: rows with digest {found[:12]} arrived, "
+                              f"{held.digest[:12]} was promised", hint="is there a proxy in between?")  # fmt: skip
         kept = folder / f"{name}-{sha256(fresh)}.parquet"
         with said_plainly(kept):
             fresh.replace(kept)
@@ -132,3 +146,44 @@ def _touches(held: Held, start: datetime | None, end: datetime | None) -> bool:
     if start is None or end is None:
         return True
     return datetime.fromisoformat(held.start) < end and datetime.fromisoformat(held.end) > start
+
+
+def content(path: Path) -> str:
+    """
+    Digest the rows of a period as the service does: SHA-256 over MessagePack of its columns, then of each row.
+
+    A moment counts as its microseconds since 1970. The same rows have the same digest whoever wrote the file, and how.
+
+    Raises:
+        BadInput: it is no Parquet.
+    """
+    import msgspec
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from ci.adapters.tables import kind_of
+
+    encode = msgspec.msgpack.Encoder().encode
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = [[field.name, _KINDS.get(kind_of(field.type), str(field.type))] for field in file.schema_arrow]
+            digest = hashlib.sha256(encode(columns))
+            for batch in file.iter_batches(16_384):
+                values = [_plain(column) for column in batch.columns]
+                for row in zip(*values, strict=True):
+                    digest.update(encode(row))
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{path}: not readable as Parquet ({' '.join(str(error).split())[:160]})") from error
+    return digest.hexdigest()
+
+
+_KINDS = {"integer": "integer", "number": "number", "boolean": "boolean", "text": "string", "timestamp": "datetime"}
+
+
+def _plain(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us")).cast(pa.int64())
+    values: list[Any] = column.to_pylist()
+    return values
