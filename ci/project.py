@@ -23,6 +23,7 @@ from ci.contract import Contract, load_contract
 from ci.errors import BadInput
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
+from ci.params_publishing import Freshness, Publish
 from ci.sources import Source
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class ProjectParams(Model):
     train: Train
     evaluate: Evaluate
     gate: Policy = Field(Policy(), description="The policy of `steps.gate`.")
+    publish: Publish = Field(Publish(), description="Where `steps.publish` puts data versions.")
+    freshness: Freshness | None = Field(None, description="What consumers are promised; null promises nothing.")
 
 
 class Code(Protocol):

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from serving import lineage
 from serving import signature as signatures
 from serving.errors import BundleError
 from serving.signature import Signature
@@ -48,12 +49,13 @@ class Golden(msgspec.Struct, frozen=True):
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """A verified bundle; `digest` is the sha256 of its manifest, in hex."""
+    """A verified bundle; `digest` is the sha256 of its manifest, in hex, `watermark` seconds since 1970, if it says so."""
 
     digest: str
     signature: Signature
     golden: Golden
     graph: bytes
+    watermark: float | None = None
 
 
 def read(folder: Files) -> Bundle:
@@ -77,6 +79,7 @@ def read(folder: Files) -> Bundle:
         signature=signatures.parse(files["signature.json"]),
         golden=golden,
         graph=files["model.onnx"],
+        watermark=lineage.watermark(files.get(lineage.NAME)),
     )
 
 
