@@ -74,6 +74,18 @@ def verifier(
     return FirstOfAll(first, AtDeadline(looking(policy, say, bundles), policy))
 
 
+def watcher(
+    project: str, environment: Environment, shared: Shared, say: Callable[[str], None] = lambda _text: None
+) -> Verifier:
+    """Make what is asked of a release that is live alone: example rows, and by statistics its limits, record and labels."""
+    from ci.adapters.monitoring.looking import verifier as looking
+
+    policy = environment.verification
+    if policy.by == "health":
+        return _health_of(project, environment, shared)
+    return looking(policy, say, [Path("artifacts", project), Path(environment.root, "bundles")])
+
+
 def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
     if environment.target.kind == "docker":
         from ci.adapters.targets.engine_environment import asker

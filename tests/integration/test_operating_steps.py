@@ -54,7 +54,7 @@ def shop(live, monkeypatch):  # noqa: F811
     assert live.step("promote", "--release", "v1.1.0", "--to", "production", "--actor", "ann", "--approver", "bob") == 0
     live.running["production"] = Running(live="1.1.0")
     live.verifier = Scripted()
-    monkeypatch.setattr(sys.modules["ci.adapters.environments"], "verifier", lambda *_: live.verifier, raising=False)
+    monkeypatch.setattr(sys.modules["ci.adapters.environments"], "watcher", lambda *_: live.verifier, raising=False)
     import ci.adapters.watching
 
     monkeypatch.setattr(ci.adapters.watching, "environments", sys.modules["ci.adapters.environments"])
