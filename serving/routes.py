@@ -45,6 +45,7 @@ class Routes:
             "/v2/health/ready": ("health", "GET", self.ready),
             "/v2/repository/index": ("repository", "POST", self.index),
             "/metrics": ("metrics", "GET", self.metrics),
+            "/v2/shadow": ("shadow", "GET", self.shadow),
             "/openapi.json": ("docs", "GET", self.openapi),
             "/docs": ("docs", "GET", self.docs),
             "/docs.js": ("docs", "GET", self.docs),
@@ -161,6 +162,10 @@ class Routes:
             page.sample("slipway_events_total", labels(outcome=outcome), number)
         write_process(page)
         return Reply(200, CONTENT_TYPE, page.render())
+
+    async def shadow(self, call: Call) -> Reply:
+        """Tell what was answered while copies were sent to a shadow."""
+        return self.state.shadow.page(call.scope.get("query_string", b""))
 
     async def index(self, call: Call) -> Reply:
         """List the model."""

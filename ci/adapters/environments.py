@@ -74,12 +74,17 @@ def verifier(
     return FirstOfAll(first, AtDeadline(looking(policy, say, bundles), policy))
 
 
-def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
+def sender(project: str, environment: Environment, shared: Shared) -> Callable[..., tuple[int, dict[str, str], bytes]]:
+    """Return what sends requests to servers: this machine, or Envoy's container where only that gets through."""
     if environment.target.kind == "docker":
         from ci.adapters.targets.engine_environment import asker
 
-        return HealthVerifier(HttpProber(asker(project, environment, environment.target, shared)))
-    return health()
+        return asker(project, environment, environment.target, shared)
+    return ask
+
+
+def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
+    return HealthVerifier(HttpProber(sender(project, environment, shared)))
 
 
 def health(**options: Any) -> Verifier:

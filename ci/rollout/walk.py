@@ -106,7 +106,7 @@ class Walk:
             state.project, state.environment, arm(state, rollout.candidate),
             arm(state, rollout.baseline) if rollout.baseline and state.fleets.get(rollout.baseline) else None,
             rollout.stages[rollout.at].weight, rollout.stage_since,
-            self._moves.router.admin, self._moves.router.address, spent_by(rollout.asked),
+            self._moves.router.admin, self._moves.router.address, spent_by(rollout.asked), state.mark(),
         )  # fmt: skip
 
     def _answered(self, verifier: Verifier, question: Question) -> Verdict:
