@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ci.adapters import wanted
 from ci.adapters.envoy import ProcessRouter
 from ci.adapters.http import ask
 from ci.adapters.states import FolderState
@@ -58,6 +59,17 @@ def running(
                 admin_host="127.0.0.1", admin_port=first.admin, folder=str(folder / "router"))  # fmt: skip
     target = ProcessTarget(units, bundles or RegistryBundles(shared), Path(environment.root))
     return Environments(environment, target, ProcessRouter(units, door), store, lambda: first, say)
+
+
+def named(project: str, name: str, shared: Shared, say: Callable[[str], None] = lambda _text: None) -> Environments:
+    """
+    Open one project in the environment of a name.
+
+    Raises:
+        BadInput: there is none of that name.
+        Unavailable: the Docker engine does not answer.
+    """
+    return running(project, wanted.environment(name, shared), shared, say=say)
 
 
 def verifier(

@@ -59,7 +59,7 @@ def test_a_release_moves_and_the_ledger_remembers_everything():
     scene = Scene()
     result = scene.promote(replace(WISH, approver="bob", build="https://jenkins.example.org/7/"))
     assert result.outcome is Outcome.PASSED, result.message
-    assert (len(result.facts["digest"]), result.data["digest"]) == (12, release("1.1.0").digest)
+    assert (len(result.facts["digest"]), result.data["digest"]) == (12, scene.history.release("1.1.0").digest)
     event = scene.history.trusted().live("production")
     assert (event.version, event.actor, event.approver, event.reason) == ("1.1.0", "ann", "bob", "better")
     assert (event.former, event.verified, event.evidence, event.build) == (
