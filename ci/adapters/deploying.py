@@ -47,12 +47,11 @@ def deploy(project: str, order: Order, shared: Shared, say: Callable[[str], None
     by = people.by(order.actor, order.reason)
     if found is None:
         wish = Wish(floors.version(str(order.release), project), place.name, by.actor, by.reason, build=by.build)
-        return promote(
-            project, wish, floors.floor(project, place.name, shared), strategy=strategy, dry_run=order.dry_run
-        )
+        floor = floors.floor(project, place.name, shared, say=say)
+        return promote(project, wish, floor, strategy=strategy, dry_run=order.dry_run)
     folders = environments.FolderBundles(*order.bundles) if order.bundles else None
     running = environments.running(project, place, shared, bundles=folders, say=say)
     if order.dry_run:
         return planned(found, strategy or place.strategy, place, running.actual())
-    verifier = environments.verifier(project, place, shared)
+    verifier = environments.verifier(project, place, shared, say)
     return told(running.roll_out(found, strategy or place.strategy, verifier, by.actor), running.actual())

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ci.adapters import wanted
 from ci.adapters.envoy import ProcessRouter
 from ci.adapters.http import ask
 from ci.adapters.states import FolderState
@@ -60,6 +61,17 @@ def running(
     return Environments(environment, target, ProcessRouter(units, door), store, lambda: first, say)
 
 
+def named(project: str, name: str, shared: Shared, say: Callable[[str], None] = lambda _text: None) -> Environments:
+    """
+    Open one project in the environment of a name.
+
+    Raises:
+        BadInput: there is none of that name.
+        Unavailable: the Docker engine does not answer.
+    """
+    return running(project, wanted.environment(name, shared), shared, say=say)
+
+
 def verifier(
     project: str, environment: Environment, shared: Shared, say: Callable[[str], None] = lambda _text: None
 ) -> Verifier:
@@ -71,7 +83,8 @@ def verifier(
     if policy.by == "health":
         return first
     bundles = [Path("artifacts", project), Path(environment.root, "bundles")]
-    return FirstOfAll(first, AtDeadline(looking(policy, say, bundles), policy))
+    found = looking(policy, say, bundles, send=sender(project, environment, shared))
+    return FirstOfAll(first, AtDeadline(found, policy))
 
 
 def watcher(
@@ -86,12 +99,17 @@ def watcher(
     return looking(policy, say, [Path("artifacts", project), Path(environment.root, "bundles")])
 
 
-def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
+def sender(project: str, environment: Environment, shared: Shared) -> Callable[..., tuple[int, dict[str, str], bytes]]:
+    """Return what sends requests to servers: this machine, or Envoy's container where only that gets through."""
     if environment.target.kind == "docker":
         from ci.adapters.targets.engine_environment import asker
 
-        return HealthVerifier(HttpProber(asker(project, environment, environment.target, shared)))
-    return health()
+        return asker(project, environment, environment.target, shared)
+    return ask
+
+
+def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
+    return HealthVerifier(HttpProber(sender(project, environment, shared)))
 
 
 def health(**options: Any) -> Verifier:

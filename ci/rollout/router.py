@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}-v\d+-\d+-\d+$")]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+MirrorMark = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 HUNDRED_PERCENT = 10_000
 SLO_MS = 50.0
 RESOURCES = "type.googleapis.com/envoy.config."
@@ -50,6 +51,7 @@ class Routes(Model):
     shares: list[Share] = Field(default_factory=list)
     direct: dict[Version, ClusterName] = Field(default_factory=dict, description="Reached by header or cookie.")
     mirror: Share | None = None
+    mark: MirrorMark | None = Field(None, description="What copied requests bear; servers keep the answers to them.")
     sticky: HeaderName | None = None
 
     @model_validator(mode="after")

@@ -56,39 +56,42 @@ class Pairs(Protocol):
         """
 
 
-def differs(pair: Both, answering: Answering, tolerance: float) -> bool | None:
+def differs(pair: Both, answering: Answering) -> bool | None:
     """
-    Compare row by row: another class, or an output that is further away than `tolerance`; None where nothing was kept.
+    Compare row by row: another class, or an output further away than the tolerance; None where nothing can be compared.
 
-    A shadow that answers no prediction where the live release gives one differs; where neither does, there is nothing
-    to compare.
+    A shadow that gives no prediction where the live release does differs, too.
     """
     ours, theirs = pair.baseline.answer, pair.shadow.answer
     if ours is None or theirs is None:
         one_failed = (pair.baseline.status >= 400) != (pair.shadow.status >= 400)
         return True if one_failed else None
-    return len(ours) != len(theirs) or any(
-        _row_differs(a, b, answering, tolerance) for a, b in zip(ours, theirs, strict=True)
-    )
+    if len(ours) != len(theirs):
+        return True
+    rows = [_row_differs(a, b, answering) for a, b in zip(ours, theirs, strict=True)]
+    return None if None in rows else any(rows)
 
 
-def _row_differs(ours: Any, theirs: Any, answering: Answering, tolerance: float) -> bool:
+def _row_differs(ours: Any, theirs: Any, answering: Answering) -> bool | None:
     a, b = (list(map(float, row)) if isinstance(row, list) else [float(row)] for row in (ours, theirs))
     if len(a) != len(b):
         return True
-    if answering.task == "multiclass" and a.index(max(a)) != b.index(max(b)):
-        return True
-    if answering.task == "binary" and (a[0] >= answering.threshold) != (b[0] >= answering.threshold):
-        return True
-    return any(not abs(one - other) <= tolerance for one, other in zip(a, b, strict=True))
+    far = answering.tolerance is not None and any(
+        not abs(one - other) <= answering.tolerance for one, other in zip(a, b, strict=True)
+    )
+    if answering.task == "multiclass":
+        return far or a.index(max(a)) != b.index(max(b))
+    if answering.task == "binary":
+        return far or (a[0] >= answering.threshold) != (b[0] >= answering.threshold)
+    return None if answering.tolerance is None else far
 
 
 class PairsProvider:
     """Pairs as counters: how many there were, how many differed; satisfies `ci.verification.interface.Provider`."""
 
-    def __init__(self, pairs: Pairs, answering: Answering, tolerance: float) -> None:
-        """Take who keeps pairs, how answers are told apart, and the largest difference of two outputs that is none."""
-        self._pairs, self._answering, self._tolerance = pairs, answering, tolerance
+    def __init__(self, pairs: Pairs, answering: Answering) -> None:
+        """Take who keeps pairs, and how answers are told apart."""
+        self._pairs, self._answering = pairs, answering
         self._known: set[str] = set()
         self._total = self._bad = 0
 
@@ -102,7 +105,7 @@ class PairsProvider:
         for pair in self._pairs.since(datetime.fromtimestamp(since).astimezone()):
             if pair.request_id not in self._known:
                 self._known.add(pair.request_id)
-                apart = differs(pair, self._answering, self._tolerance)
+                apart = differs(pair, self._answering)
                 self._total += apart is not None
                 self._bad += bool(apart)
         samples = [

@@ -24,7 +24,7 @@ DEFAULTS: Mapping[str, Rule] = {
     "scores": Rule(kind="distribution", required=False, allowed_increase=1.0, margin=2.0, negligible=0.01),
     "door_errors": Rule(source="envoy", negligible=0.002, limit=0.01),
     "quality": Rule(kind="quality", source="collector", against="limit", margin=0.5),
-    "disagreement": Rule(source="pairs", against="limit", limit=0.2, required=False, tolerance=0.1),
+    "disagreement": Rule(source="pairs", against="limit", limit=0.2, required=False),
 }
 _PATCHED = {"quality", "disagreement"}  # a policy says what it wants otherwise; their kind and source are their own
 _ROUTES = ("route", "=~", "predict|infer")
@@ -89,7 +89,7 @@ def _not_here(name: str, source: Source, question: Question, *, standard: bool) 
 
 def _not_now(name: str, rule: Rule, question: Question, policy: Verification) -> str:
     """Say why a metric that comes late, or from copies of requests, is not asked for."""
-    if name == "disagreement" and not getattr(question, "shadow", ""):
+    if name == "disagreement" and not question.shadow:
         return "no shadow runs"
     if rule.kind != "quality":
         return ""

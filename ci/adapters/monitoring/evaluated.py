@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from ci.releases.record import Release
 
+UNKNOWN = "unknown"
+
 
 class Bundled:
     """Looks among bundle folders, or folders that hold bundles by digest."""
@@ -25,23 +27,29 @@ class Bundled:
 
     def answering(self, release: Release) -> Answering:
         """
-        Say how the release's answers are told right from wrong.
+        Say how the release's answers are told right from wrong by labels.
 
         Raises:
             BadInput: its bundle is not here, or a regression without a tolerance.
         """
-        folder = self._folder(release)
-        if folder is None:
+        found = self.judging(release)
+        if found.task == UNKNOWN:
             raise BadInput(f"{release.name}: its bundle is not here, and nobody else knows how its answers are judged",
                            hint="deploy it from here, or put the bundle below artifacts/")  # fmt: skip
-        signature, wrong = read_json(folder / "signature.json"), self._wrong(folder)
-        task = str(signature["task"])
-        tolerance = self._tolerance or wrong.get("tolerance")
-        if task == "regression" and tolerance is None:
+        if found.task == "regression" and found.tolerance is None:
             raise BadInput(f"{release.name}: from which error on is an answer wrong?",
                            hint="set `tolerance` of the metric quality, in the unit of the target")  # fmt: skip
+        return found
+
+    def judging(self, release: Release) -> Answering:
+        """Say how the release's answers are read; of a bundle that is not here only a tolerance may be known."""
+        folder = self._folder(release)
+        if folder is None:
+            return Answering(UNKNOWN, tolerance=self._tolerance)
+        signature, wrong = read_json(folder / "signature.json"), self._wrong(folder)
         classes = tuple(map(str, signature["output"].get("classes") or ()))
-        return Answering(task, float(wrong.get("threshold", 0.5)), classes, tolerance)
+        tolerance = self._tolerance or wrong.get("tolerance")
+        return Answering(str(signature["task"]), float(wrong.get("threshold", 0.5)), classes, tolerance)
 
     def reference(self, release: Release) -> Reference | None:
         """Return the upper end of the share of wrong answers in its evaluation; None where that is not known."""

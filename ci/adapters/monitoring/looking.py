@@ -6,16 +6,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ci.adapters.http import ask
 from ci.adapters.monitoring.acceptance import Acceptor
 from ci.adapters.monitoring.evaluated import Bundled
 from ci.adapters.monitoring.exposition import Envoy, Pages
 from ci.adapters.monitoring.jsonapi import JsonProvider
 from ci.adapters.monitoring.labels import CollectedLabels
 from ci.adapters.monitoring.prometheus import Prometheus
+from ci.adapters.pairs import ServerPairs
 from ci.errors import StepError
 from ci.files import read_json, sha256, write_json
 from ci.params_verification import Http, Verification
 from ci.project import find
+from ci.verification.disagreement import PairsProvider
 from ci.verification.evidence import replay
 from ci.verification.plan import rules_of
 from ci.verification.reference import recorded
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from ci.rollout.interface import Question
     from ci.verification.interface import Provider
     from ci.verification.reference import Reference
+
+    Send = Callable[..., tuple[int, dict[str, str], bytes]]
 
 EVIDENCE = Path(".slipway", "evidence")
 _MOST_FILES = 200  # of former verdicts that are looked through for a predecessor's
@@ -49,12 +54,13 @@ def verifier(
     say: Callable[[str], None],
     bundles: Sequence[Path] = (),
     keep_in: Path = EVIDENCE,
+    send: Send = ask,
 ) -> Verify:
     """Make a verifier that asks whom the policy names."""
     accept = Acceptor(policy.acceptance, bundles)
     rules = rules_of(policy)
     looking = Looking(
-        lambda question: providers(policy, question),
+        lambda question: providers(policy, question, bundles, send),
         SystemClock(),
         say,
         accept,
@@ -68,8 +74,10 @@ def verifier(
     return Verify(policy, looking)
 
 
-def providers(policy: Verification, question: Question) -> dict[str, Provider]:
-    """Make every source that can be asked."""
+def providers(
+    policy: Verification, question: Question, bundles: Sequence[Path] = (), send: Send = ask
+) -> dict[str, Provider]:
+    """Make every source that can be asked; `send` is what reaches servers."""
     found: dict[str, Provider] = {"servers": Pages(_quick(policy))}
     if question.admin:
         found["envoy"] = Envoy(_quick(policy), question.admin)
@@ -77,6 +85,10 @@ def providers(policy: Verification, question: Question) -> dict[str, Provider]:
         found["prometheus"] = Prometheus(policy.prometheus, policy.prometheus.url)
     if policy.json_api.url:
         found["json"] = JsonProvider(policy.json_api, policy.json_api.url)
+    rule = rules_of(policy).get("disagreement")
+    if question.shadow and rule:
+        answering = Bundled(bundles, rule.tolerance).judging(question.candidate.release)
+        found["pairs"] = PairsProvider(ServerPairs(question, send), answering)
     return found
 
 
