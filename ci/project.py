@@ -23,6 +23,7 @@ from ci.contract import Contract, load_contract
 from ci.errors import BadInput
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
+from ci.params_retraining import Renewal
 from ci.sources import Source
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class ProjectParams(Model):
     train: Train
     evaluate: Evaluate
     gate: Policy = Field(Policy(), description="The policy of `steps.gate`.")
+    retrain: Renewal = Field(Renewal(), description="When new data is a reason to learn anew.")
 
 
 class Code(Protocol):

@@ -171,6 +171,24 @@ def test_retrain_2(shop, jenkins, arguments, said):
     assert said in shop.report("retrain")["message"]
 
 
+def of_data(desk, on):  # noqa: F811
+    path = desk.root / "projects/toy/params.yaml"
+    text = path.read_text().partition("\nretrain:")[0]
+    path.write_text(f"{text}\nretrain: {{on: {on}}}\n")
+    return desk.step("retrain", "--because", "data", "--as-of", "2026-12-01")
+
+
+def test_retrain_for_new_data_asks_the_projects_policy(shop, jenkins):
+    assert of_data(shop, "never") == 0
+    assert "retrain.on: never" in shop.report("retrain")["message"]
+    assert (of_data(shop, "drift"), jenkins.items) == (0, [])  # nobody has checked it
+    assert of_data(shop, "always") == 0
+    (asked,) = jenkins.items
+    assert asked.parameters["REASON"].startswith("data up to 2026-12-01")
+    assert of_data(shop, "always") == 0
+    assert len(jenkins.items) == 1
+
+
 def test_windows_of_another_monitoring(shop, jenkins):
     def window(minutes, answer, **more):
         at = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
