@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +86,12 @@ class Project:
     def params(self) -> ProjectParams:
         """All sections of its params."""
         return load(ProjectParams, self.folder / "params.yaml")
+
+    def under(self, params: ProjectParams) -> Project:
+        """Return the project as it would be with other params, whatever its file says."""
+        other = replace(self)
+        other.__dict__["params"] = params  # where `cached_property` keeps what it has read
+        return other
 
     @property
     def as_of(self) -> datetime:

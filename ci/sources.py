@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from ci.params import Day, Model, Name, Sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
 
 Pinned = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+$")]
 Environment = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
@@ -24,6 +28,11 @@ class Table(Model):
         "they are and `time` is their event time.",
     )
     columns: list[str] | None = Field(None, min_length=1, description="Columns to read; all if null.")
+
+    @property
+    def timed(self) -> bool:
+        """Say whether it can be read by period."""
+        return self.time is not None
 
 
 class Tabular(Table):
@@ -71,7 +80,32 @@ class SqlTable(Table):
     query: str = Field(min_length=1, description="SELECT; `:start` and `:end` are bound to the period.")
 
 
-AnyTable = Annotated[PackageTable | FileTable | HttpTable | SqlTable, Field(discriminator="kind")]
+class CollectorTable(Table):
+    """What the collection service holds of the project: rows of the contract, by period, outcomes joined to them."""
+
+    kind: Literal["collector"]
+    url: Environment = Field(
+        "SLIPWAY_COLLECTOR_URL", description="Environment variable with the address of the service."
+    )
+    token: Environment = Field(
+        "SLIPWAY_COLLECTOR_TOKEN", description="Environment variable with a token that may read; sent if it is set."
+    )
+    timeout_s: float = Field(30, gt=0, le=3600, description="Longest wait for a byte; a body may take ten times this.")
+    max_mb: int = Field(2048, ge=1, le=1_000_000, description="Largest period, as Parquet.")
+
+    @model_validator(mode="after")
+    def _is_read_by_event_time(self) -> CollectorTable:
+        if self.time is not None or self.margin_days is not None:
+            raise ValueError("time and margin_days: the service knows the event time, and cuts exactly")
+        return self
+
+    @property
+    def timed(self) -> bool:
+        """Say so: the service keeps rows by event time."""
+        return True
+
+
+AnyTable = Annotated[PackageTable | FileTable | HttpTable | SqlTable | CollectorTable, Field(discriminator="kind")]
 
 
 class Era(Model):
@@ -89,10 +123,23 @@ class Era(Model):
         return self
 
 
+class Collected(CollectorTable):
+    """Since when rows come from the collection service; the eras keep saying where they came from before."""
+
+    kind: Literal["collector"] = "collector"
+    since: Day = Field(description="First day, where a period begins; `steps.collect --collector` writes it.")
+
+    @property
+    def tables(self) -> dict[str, AnyTable]:
+        """Return the one table of what was collected."""
+        return {"collected": CollectorTable.model_validate(self.model_dump(exclude={"since"}))}
+
+
 class Source(Model):
     """`source` in a project's params."""
 
     period: Literal["day", "week", "month", "year"] = Field("month", description="Length of one delivery.")
+    collector: Collected | None = Field(None, description="The collection service, once it has taken over.")
     lateness_days: float = Field(
         1, ge=0, le=366, description="How long the collection service waits for late rows before a period is settled."
     )
@@ -104,3 +151,27 @@ class Source(Model):
             if earlier.end is None or later.start is None or earlier.end > later.start:
                 raise ValueError(f"eras {earlier.name} and {later.name} overlap")
         return self
+
+    @property
+    def in_force(self) -> list[Era]:
+        """Return the eras as rows are read now: what begins after the service took over is read from the service."""
+        if self.collector is None:
+            return self.eras
+        since, tables = self.collector.since, self.collector.tables
+        before = [_until(era, since) for era in self.eras if era.start is None or era.start < since]
+        after = [_from(era, since, tables) for era in self.eras if era.end is None or era.end > since]
+        last = self.eras[-1].end
+        if last is None:
+            return [*before, *after]
+        return [*before, *after, self.eras[-1].model_copy(
+            update={"name": "collected", "start": max(last, since), "end": None, "tables": dict(tables)}
+        )]  # fmt: skip
+
+
+def _until(era: Era, day: date) -> Era:
+    return era if era.end and era.end <= day else era.model_copy(update={"end": day})
+
+
+def _from(era: Era, day: date, tables: Mapping[str, AnyTable]) -> Era:
+    start = day if era.start is None else max(era.start, day)
+    return era.model_copy(update={"start": start, "tables": dict(tables)})

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 @cli.step(alone=True)
 def main(run: cli.Run) -> Result:
     """Read new periods from the source into data/<project>/raw/."""
-    from ci.adapters import fetch, tables
+    from ci.adapters import tables
     from ci.data.ingest import ingest
 
     project = run.project
-    open_table = tables.opener(fetch.cache_folder(), project.contract.texts)
-    return ingest(project, open_table, project.path("data", "raw"), run.progress)
+    return ingest(project, tables.opener_of(project), project.path("data", "raw"), run.progress)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from ci.adapters import fetch, tables
+from ci.adapters import tables
 from ci.adapters.local import stale
 from ci.adapters.process import run
 from ci.errors import BadInput, StepError
@@ -32,7 +32,7 @@ class SourceData:
             return Fresh(None, as_of, 0, f"(v{version})")
         if as_of <= former:
             return Fresh(former, as_of, 0)
-        rows = sum(self._rows(era, former, as_of) for era in self.project.params.source.eras)
+        rows = sum(self._rows(era, former, as_of) for era in self.project.params.source.in_force)
         return Fresh(former, as_of, rows)
 
     def _as_of(self, version: str) -> date | None:
@@ -55,15 +55,16 @@ class SourceData:
         first, last = max(start, era.start or start), min(end, era.end or end)
         if first >= last:
             return 0
-        timed = next((table for table in era.tables.values() if table.time is not None), None)
+        timed = next((table for table in era.tables.values() if table.timed), None)
         if timed is None:
             return int(stale(self.project.name))
         return self._counted(timed, first, last)
 
     def _counted(self, table: AnyTable, start: date, end: date) -> int:
         """Count the rows of a table; of a wide one, only its time is read."""
-        narrow = table.model_copy(update={"columns": [table.time]})
-        reader = tables.opener(fetch.cache_folder(), self.project.contract.texts)(narrow)
+        time = self.project.contract.event_time if table.kind == "collector" else table.time
+        narrow = table.model_copy(update={"columns": [time]})
+        reader = tables.opener_of(self.project)(narrow)
         midnight = datetime.min.time()
         return len(reader.read(datetime.combine(start, midnight), datetime.combine(end, midnight)))
 

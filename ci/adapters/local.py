@@ -13,14 +13,14 @@ def stale(name: str) -> bool:
     False where nothing was ingested yet, and where the files are not here: whoever pulls results needs no sources.
     """
     project = find(name)
-    tables_of = [table for era in project.params.source.eras for table in era.tables.values()]
+    tables_of = [table for era in project.params.source.in_force for table in era.tables.values()]
     raw = project.path("data", "raw")
     if not any(table.kind == "file" for table in tables_of) or not (raw / "manifest.json").is_file():
         return False
-    from ci.adapters import fetch, tables
+    from ci.adapters import tables
     from ci.data.ingest import outdated
 
     try:
-        return outdated(project, tables.opener(fetch.cache_folder(), project.contract.texts), raw)
+        return outdated(project, tables.opener_of(project), raw)
     except BadInput:  # ingest says it better, if it has to run
         return False

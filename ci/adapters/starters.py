@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters.jenkins import Cancelled, Controller
 from ci.adapters.process import follow
-from ci.errors import BadInput, Outcome, Unavailable
-from ci.files import said_plainly, write_text
+from ci.collecting import edits
+from ci.errors import Outcome, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,18 +109,17 @@ class HereStarter:
     def go_on(self, wanted: Wanted, attempt: Attempt, keep: Callable[[Attempt], None], *, wait: bool) -> Attempt:  # noqa: ARG002 # it is done when it is done
         """Move as_of, then run the steps; what is not accepted leaves as_of as it was."""
         params = self.root / "projects" / wanted.project / "params.yaml"
-        with said_plainly(params):
-            text = params.read_text(encoding="utf-8")
-        former = attempt.former or as_of_in(text, str(params))  # a run that died had moved it already
+        text = edits.read(params)
+        former = attempt.former or edits.as_of_in(text, str(params))  # a run that died had moved it already
         running = attempt.model_copy(update={"status": "running", "told": "running in this checkout", "former": former})
         keep(running)
-        write_text(params, moved(text, wanted.as_of, str(params)))
+        edits.write(params, edits.moved(text, wanted.as_of, str(params)))
         ended = running
         try:
             ended = self._steps(wanted, running)
         finally:
             if ended.status != "passed":
-                write_text(params, moved(text, former, str(params)))
+                edits.write(params, edits.moved(text, former, str(params)))
         return ended
 
     def _steps(self, wanted: Wanted, attempt: Attempt) -> Attempt:
@@ -139,30 +136,3 @@ class HereStarter:
                     update={"status": status, "told": f"steps.{step} ended with {code}: {outcome}"}
                 )
         return attempt.model_copy(update={"status": "passed", "told": "reproduced, accepted and packaged"})
-
-
-_AS_OF = re.compile(r"^as_of:[ \t]*([\"']?)(\d{4}-\d\d-\d\d)\1(?=[ \t]*(#|$))", re.MULTILINE)
-
-
-def as_of_in(text: str, where: str) -> date:
-    """
-    Return the `as_of` of a project's params.
-
-    Raises:
-        BadInput: there is not exactly one line that sets it.
-    """
-    found = _AS_OF.findall(text)
-    if len(found) != 1:
-        raise BadInput(f"{where}: no line of its own sets as_of")
-    return date.fromisoformat(found[0][1])
-
-
-def moved(text: str, as_of: date, where: str) -> str:
-    """
-    Return a project's params with another `as_of`; nothing else of the text is touched.
-
-    Raises:
-        BadInput: there is not exactly one line that sets it.
-    """
-    as_of_in(text, where)
-    return _AS_OF.sub(f'as_of: "{as_of}"', text)

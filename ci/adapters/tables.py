@@ -18,7 +18,7 @@ from ci.adapters import fetch
 from ci.contract import MAX_COLUMNS
 from ci.errors import BadInput, Unavailable
 from ci.files import replacing, said_plainly, sha256, sha256_of
-from ci.sources import AnyTable, FileTable, HttpTable, SqlTable, Tabular
+from ci.sources import AnyTable, CollectorTable, FileTable, HttpTable, SqlTable, Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -29,23 +29,34 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
     from ci.data.ingest import TableReader
+    from ci.project import Project
 
 
 _CONVERSION = 2  # one more whenever a CSV is read in another way: what was converted before is not found again
 _QUERY_FAULT = re.compile("syntax|no such (table|column|function)", re.IGNORECASE)  # SQLite calls them operational
 
 
-def opener(cache: Path, texts: Collection[str] = ()) -> Callable[[AnyTable], TableReader]:
+def opener_of(project: Project) -> Callable[[AnyTable], TableReader]:
+    """Return the function that opens the tables of a project, in the user's own cache."""
+    return opener(fetch.cache_folder(), project.contract.texts, project)
+
+
+def opener(
+    cache: Path, texts: Collection[str] = (), project: Project | None = None
+) -> Callable[[AnyTable], TableReader]:
     """
     Return the function that opens a table of any kind; `cache` keeps what was fetched and converted.
 
-    Columns of a CSV in `texts` are text, whatever their values look like.
+    Columns of a CSV in `texts` are text, whatever their values look like. Only of a project can a collection service
+    be asked.
     """
     codes = tuple(sorted(texts))
 
     def open_table(table: AnyTable) -> TableReader:
         if isinstance(table, SqlTable):
             return SqlReader(table)
+        if isinstance(table, CollectorTable):
+            return _collected(table, project, cache)
         if isinstance(table, FileTable):
             return FilesReader(table, _existing(table.path), cache, codes)
         if isinstance(table, HttpTable):
@@ -53,6 +64,14 @@ def opener(cache: Path, texts: Collection[str] = ()) -> Callable[[AnyTable], Tab
         return FilesReader(table, [fetch.from_package(table, cache)], cache, codes)
 
     return open_table
+
+
+def _collected(table: CollectorTable, project: Project | None, cache: Path) -> TableReader:
+    from ci.adapters.collected import CollectorReader
+
+    if project is None:
+        raise BadInput("source kind collector: a project must be there first", hint="begin with its files")
+    return CollectorReader(project, table, cache)
 
 
 def _existing(pattern: str) -> list[Path]:
@@ -82,7 +101,7 @@ class FilesReader:
         files = self._overlapping(start, end) or self.files
         delivered, wanted = self._datasets[files[-1]].schema, self.table.columns
         kinds = zip(delivered.names, delivered.types, strict=True)
-        return {name: _kind(kind) for name, kind in kinds if wanted is None or name in wanted}
+        return {name: kind_of(kind) for name, kind in kinds if wanted is None or name in wanted}
 
     def digest(self, start: datetime | None, end: datetime | None) -> str:
         """Digest the files that have rows in the window; other files may come and go."""
@@ -223,11 +242,12 @@ def _dataset(parquet: Path, path: Path) -> ds.Dataset:
         raise BadInput(f"{path}: not readable as Parquet ({_line(error)})") from error
 
 
-def _kind(kind: pa.DataType) -> str:
+def kind_of(kind: pa.DataType) -> str:
+    """Name the type of a delivered column; how wide a number or text is stored makes no difference."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
-        return _kind(kind.value_type)
+        return kind_of(kind.value_type)
     for name, test in (
         ("integer", pa.types.is_integer),
         ("number", pa.types.is_floating),

@@ -10,25 +10,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ci.contract import MAX_COLUMNS, plain
 from ci.data import rows
+from ci.data.assemble import assembled, cut
 from ci.data.manifest import Manifest, Part, intact, load_manifest
 from ci.data.periods import Period, periods
+from ci.data.told import told
 from ci.errors import BadInput, StepError
 from ci.files import emptied, said_plainly, sha256, sha256_of
-from ci.report import Check, Found, Result, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    import pandas as pd
+
     from ci.progress import Progress
     from ci.project import Project
-    from ci.sources import AnyTable
+    from ci.report import Result
+    from ci.sources import AnyTable, Era
 
 
 class TableReader(Protocol):
@@ -50,7 +52,7 @@ class _Ingest:
     folder: Path
     open_table: Callable[[AnyTable], TableReader]
     former: dict[str, Part]
-    readers: dict[tuple[str, str], TableReader] = field(default_factory=dict)
+    readers: dict[tuple[str, str, str], TableReader] = field(default_factory=dict)
     read: list[Part] = field(default_factory=list)
     restated: list[tuple[Part, Part]] = field(default_factory=list)
 
@@ -66,8 +68,7 @@ class _Ingest:
         if kept and intact(self.folder, kept):
             return kept
         readers = {name: self._reader(period, name) for name in period.era.tables}
-        source = self._source(period, readers)
-        made = self._read(period, readers, source)
+        made = self._read(period, readers)
         if former and former.closed and former.sha256 != made.sha256:
             self.restated.append((former, made))
         self.read.append(made)
@@ -85,9 +86,10 @@ class _Ingest:
                 (self.staged / part.file).replace(self.folder / part.file)
 
     def _reader(self, period: Period, name: str) -> TableReader:
-        key = (period.era.name, name)
+        table = period.era.tables[name]
+        key = (period.era.name, name, table.kind)
         if key not in self.readers:
-            self.readers[key] = self.open_table(period.era.tables[name])
+            self.readers[key] = self.open_table(table)
         return self.readers[key]
 
     def _source(self, period: Period, readers: Mapping[str, TableReader]) -> str:
@@ -95,8 +97,8 @@ class _Ingest:
         return sha256_of(
             {
                 "tables": {name: reader.digest(*self._window(period, name)) for name, reader in readers.items()},
-                "era": period.era.model_dump(mode="json", exclude={"start", "end"}),
-                "code": [sha256(self.project.code_file("assemble")), sha256(Path(rows.__file__))],
+                "era": _said(period.era),
+                "code": [sha256(file) for file in self._code(period)],
                 "contract": sha256_of(plain(self.project.contract)),
                 "as_of": self._as_of(period),
             }
@@ -105,29 +107,41 @@ class _Ingest:
     def _window(self, period: Period, name: str) -> tuple[datetime | None, datetime | None]:
         """Say which moments of a table the rows of a period may come from."""
         table = period.era.tables[name]
-        if period.start is None or period.end is None or table.time is None:
+        if period.start is None or period.end is None or not table.timed:
             return None, None
         margin = timedelta(days=self._margin_days(table))
         return period.start - margin, period.end + margin
 
     def _margin_days(self, table: AnyTable) -> int:
         """Rows that are taken as they are keep the time by which they are read: neighbours are no business of theirs."""
+        if table.kind == "collector":
+            return 0
         as_it_is = table.time == self.project.contract.event_time and self.project.code("assemble") is None
         return (0 if as_it_is else 1) if table.margin_days is None else table.margin_days
 
     def _whole(self, period: Period) -> bool:
         """Say whether exactly the period was read, so that every row must lie in it."""
         tables = period.era.tables.values()
-        return all(table.time is not None and not self._margin_days(table) for table in tables)
+        return all(table.timed and not self._margin_days(table) for table in tables)
+
+    def _code(self, period: Period) -> list[Path]:
+        """Return the code that makes rows of what was read; contract rows are nobody's to assemble."""
+        reading = Path(rows.__file__)
+        return [reading] if _finished(period) else [self.project.code_file("assemble"), reading]
 
     def _as_of(self, period: Period) -> str | None:
         """Without periods, only the build's logical date says that a database may hold something new."""
         timeless = period.start is None and any(table.kind == "sql" for table in period.era.tables.values())
         return self.project.params.as_of.isoformat() if timeless else None
 
-    def _read(self, period: Period, readers: Mapping[str, TableReader], source: str) -> Part:
+    def rows(self, period: Period) -> pd.DataFrame:
+        """Read a period and make rows of it."""
+        readers = {name: self._reader(period, name) for name in period.era.tables}
         tables = {name: reader.read(*self._window(period, name)) for name, reader in readers.items()}
-        frame = self._assembled(period, tables)
+        return self._assembled(period, tables)
+
+    def _read(self, period: Period, readers: Mapping[str, TableReader]) -> Part:
+        frame = self.rows(period)
         path = self.staged / f"{period.name}.parquet"
         with said_plainly(path):
             rows.write_parquet(frame, path)
@@ -142,12 +156,12 @@ class _Ingest:
             file=path.name,
             sha256=sha256(path),
             newest=frame[time].max().isoformat() if time and len(frame) else None,
-            source=source,
+            source=self._source(period, readers),
             tables={name: reader.schema(*self._window(period, name)) for name, reader in readers.items()},
         )
 
     def _assembled(self, period: Period, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-        frame = _assemble(self.project, tables)
+        frame = next(iter(tables.values())) if _finished(period) else assembled(self.project, tables)
         if len(frame.columns) > MAX_COLUMNS:
             raise BadInput(f"{self.project.name}: {len(frame.columns):,} columns, at most {MAX_COLUMNS:,} are allowed",
                            hint="name the ones you need under `columns` of the table in params.yaml")  # fmt: skip
@@ -155,7 +169,7 @@ class _Ingest:
         frame = rows.conformed(frame, contract)
         if contract.event_time is None:
             return frame.reset_index(drop=True)
-        frame = _cut(frame, period, contract.event_time, whole=self._whole(period))
+        frame = cut(frame, period, contract.event_time, whole=self._whole(period))
         order = [contract.event_time, *[key for key in contract.keys if key in frame and key != contract.event_time]]
         return frame.sort_values(order, kind="stable", ignore_index=True)
 
@@ -185,20 +199,50 @@ def ingest(project: Project, open_table: Callable[[AnyTable], TableReader], fold
     )
     manifest.save(folder)
     _tidy(folder, manifest)
-    return _told(manifest, work, folder)
+    return told(manifest, work.read, work.restated, folder)
 
 
 def outdated(project: Project, open_table: Callable[[AnyTable], TableReader], folder: Path) -> bool:
     """
-    Say whether `ingest` would read anything again, without reading rows.
+    Say whether `ingest` would read anything again, without reading rows or asking a collection service.
 
     Raises:
         BadInput: the source or the project's code is wrong.
         Unavailable: a source did not answer.
     """
+    return bool(pending(project, open_table, folder, collected=False))
+
+
+def pending(
+    project: Project, open_table: Callable[[AnyTable], TableReader], folder: Path, *, collected: bool = True
+) -> list[Period]:
+    """List the periods that `ingest` would read, oldest first, without those of a collection service if not `collected`."""
     wanted = periods(project.params.source, project.params.as_of, timeless=project.contract.event_time is None)
     work = _Ingest(project, folder, open_table, _former(folder))
-    return any(work.kept(period) is None for period in wanted)
+    return [p for p in wanted if (collected or not _collects(p.era)) and work.kept(p) is None]
+
+
+def rows_of(project: Project, open_table: Callable[[AnyTable], TableReader], period: Period) -> pd.DataFrame:
+    """Read one period as `ingest` does, without keeping anything; raises as `ingest` does."""
+    return _Ingest(project, Path(), open_table, {}).rows(period)
+
+
+def _finished(period: Period) -> bool:
+    """Say whether the source delivers rows of the contract, as the collection service does."""
+    return [table.kind for table in period.era.tables.values()] == ["collector"]
+
+
+def _collects(era: Era) -> bool:
+    return any(table.kind == "collector" for table in era.tables.values())
+
+
+def _said(era: Era) -> dict[str, Any]:
+    """Spell what an era says of its rows: of a service, not where it is and how long it may take."""
+    spelled = era.model_dump(mode="json", exclude={"start", "end"})
+    for name, table in era.tables.items():
+        if table.kind == "collector":
+            spelled["tables"][name] = {"kind": table.kind, "columns": table.columns}
+    return spelled
 
 
 def _former(folder: Path) -> dict[str, Part]:
@@ -206,45 +250,6 @@ def _former(folder: Path) -> dict[str, Part]:
         return {part.period: part for part in load_manifest(folder).parts}
     except StepError:  # none yet, or one that a former version wrote: everything is read again
         return {}
-
-
-def _assemble(project: Project, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    code = project.code("assemble")
-    if code is None:
-        if len(tables) > 1:
-            raise BadInput(f"{project.name}: {len(tables)} tables, but source.py has no `assemble` to join them")
-        return next(iter(tables.values()))
-    file = project.code_file("assemble")
-    try:
-        made = code(tables)
-    except KeyError as error:
-        raise BadInput(f"{file}: assemble needs {error}, which the source does not have") from error
-    except StepError:
-        raise
-    except Exception as error:
-        raise BadInput(f"{file}: assemble failed ({type(error).__name__}: {error})", hint="-v shows where") from error
-    if not isinstance(made, pd.DataFrame):
-        raise BadInput(f"{file}: assemble returned {type(made).__name__}, not a DataFrame")
-    return made
-
-
-def _cut(frame: pd.DataFrame, period: Period, time: str, *, whole: bool) -> pd.DataFrame:
-    if time not in frame:
-        raise BadInput(f"event_time {time}: no such column in the rows",
-                       hint=f"columns: {', '.join(map(str, frame.columns[:20]))}")  # fmt: skip
-    if not len(frame):
-        return frame
-    if rows.type_of(frame[time]) != "datetime":
-        raise BadInput(f"event_time {time}: not readable as dates, such as {frame[time].iloc[0]!r}",
-                       hint="write them as ISO 8601, such as 2013-07-01 or 2013-07-01T05:15:00")  # fmt: skip
-    missing = int(frame[time].isna().sum())
-    if missing:
-        raise BadInput(f"event_time {time}: missing in {missing:,} of {len(frame):,} rows read for {period.name}")
-    inside = (frame[time] >= period.start) & (frame[time] < period.end)
-    if whole and not inside.all():
-        raise BadInput(f"event_time {time}: {int((~inside).sum()):,} rows move out of {period.name} once in UTC",
-                       hint="set margin_days: 1 on the table")  # fmt: skip
-    return frame[inside]
 
 
 def _iso(period: Period) -> tuple[str | None, str | None]:
@@ -274,38 +279,3 @@ def _tidy(folder: Path, manifest: Manifest) -> None:
     for path in folder.iterdir():
         if path.name not in named and path.is_file():
             path.unlink()
-
-
-def _told(manifest: Manifest, work: _Ingest, folder: Path) -> Result:
-    kept = len(manifest.parts) - len(work.read)
-    read = ", ".join(part.period for part in work.read[:6]) + (" …" if len(work.read) > 6 else "")
-    restated = f"; restated: {', '.join(made.period for _, made in work.restated)}" if work.restated else ""
-    return Result(
-        f"{manifest.rows:,} rows in {len(manifest.parts)} periods up to {manifest.watermark or manifest.as_of}; "
-        f"read {read or 'nothing new'}{f', kept {kept}' if kept else ''}{restated}",
-        checks=[_restatement(former, made) for former, made in work.restated],
-        facts={
-            "data version": manifest.version[:12],
-            "as of": manifest.as_of,
-            "rows": manifest.rows,
-            "periods": len(manifest.parts),
-            "read now": len(work.read),
-            "watermark": manifest.watermark,
-        },
-        tables=[
-            Table(
-                "Periods",
-                ("period", "era", "rows", "newest row", "read now", "sha256"),
-                [(p.period, p.era, p.rows, p.newest, p in work.read, p.sha256[:12]) for p in reversed(manifest.parts)],
-            )
-        ],
-        outputs={str(folder / part.file): part.sha256 for part in manifest.parts},
-    )
-
-
-def _restatement(former: Part, made: Part) -> Check:
-    """Tell that a period which was taken as whole reads differently now: late rows, other values, other code."""
-    more = made.rows - former.rows
-    what = f"{abs(more):,} rows {'more' if more > 0 else 'fewer'}" if more else "as many rows, other values"
-    extra = {"former": former.sha256, "now": made.sha256}
-    return Check(f"restated {made.period}", Found.WARNED, f"reads differently now: {what}", more, 0, extra=extra)

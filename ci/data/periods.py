@@ -41,10 +41,12 @@ def periods(source: Source, as_of: date, *, timeless: bool) -> list[Period]:
             a period.
     """
     if timeless:
+        if source.collector is not None:
+            raise BadInput("source.collector: needs an `event_time` in the contract: the service keeps rows by it")
         if len(source.eras) > 1:
             raise BadInput("source.eras: more than one needs an `event_time` in the contract to tell them apart")
         return [Period(ALL, source.eras[0], None, None)]
-    found = [period for era in source.eras for period in _of_era(era, source.period, as_of)]
+    found = [period for era in source.in_force for period in _of_era(era, source.period, as_of)]
     if not found:
         raise BadInput(f"as_of {as_of}: no period has begun by then", hint="move as_of forward in the project's params")
     for earlier, later in itertools.pairwise(found):
