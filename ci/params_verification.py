@@ -97,7 +97,7 @@ class Collector(Http):
     days: int = Field(400, ge=7, le=4000, description="Newest days that are counted.")
     min_rows: int = Field(20, ge=1, description="Fewest labelled answers of a day that counts.")
     min_labelled: float = Field(0.5, gt=0, le=1, description="Smallest share of a day's answers that is labelled.")
-    page: int = Field(10_000, ge=1, le=100_000, description="Labelled answers in one request.")
+    page: int = Field(10_000, ge=1, le=10_000, description="Labelled answers in one request.")
 
 
 class Acceptance(Model):

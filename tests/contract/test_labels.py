@@ -119,9 +119,12 @@ def test_pages_are_followed_and_counted_by_release_and_day(service, monkeypatch)
     assert {key for _, _, key in service.asked} == {"Bearer s3cret"}
 
 
-def test_a_service_that_has_seen_nothing_has_no_days(service) -> None:
+def test_a_service_without_records_goes_by_our_clock_and_one_without_predictions_has_no_days(service) -> None:
     service.watermark = None
-    assert count(service).arms == {CANARY: []}
+    found = count(service)
+    assert found.arms == {CANARY: []}
+    assert found.watermark.year >= 2026
+    assert found.watermark.tzinfo is not None
 
 
 @pytest.mark.parametrize("ends", ["no json", "500", "503"])

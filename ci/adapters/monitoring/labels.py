@@ -27,22 +27,25 @@ _MOST = 20_000_000  # labelled answers of one release
 class CollectedLabels:
     """Satisfies `ci.verification.labels.Labels`."""
 
-    def __init__(self, policy: Collector, horizon_days: float, answering: Callable[[Arm], Answering]) -> None:
+    def __init__(
+        self, policy: Collector, horizon_days: float, answering: Callable[[Arm], Answering],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:  # fmt: skip
         """
         Take how the service is reached, when labels are complete, and who knows how a release's answers are judged.
 
         Raises:
             BadInput: the variable that names the address is not set.
         """
-        self._policy, self._horizon_days, self._answering = policy, horizon_days, answering
+        self._policy, self._horizon_days, self._answering, self._now = policy, horizon_days, answering, now
         self._asker = Asker(policy, address(policy))
 
     def count(self, question: Question, arms: Sequence[str]) -> Counted:
         """Count the labelled answers of the question's arms, by day."""
         base = f"/v1/{question.project}"
         watermark = _moment(self._asker.json(base), "watermark", self._asker.url)
-        if watermark is None:
-            return Counted(None, self._horizon_days, {arm: [] for arm in arms})
+        if watermark is None:  # no records, which would tell how far the world has come: then it is our clock
+            watermark = self._now()
         since = watermark - timedelta(days=self._policy.days + self._horizon_days + 1)
         found = {}
         for role in arms:
