@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-PARTS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the largest bet that cannot go broke
+PARTS = (0.3, 0.6, 0.9)  # of the largest bet that cannot go broke
 WEEK = 7
 
 
