@@ -153,7 +153,7 @@ class Client:
         except requests.exceptions.SSLError as error:
             raise BadInput(f"{self.url}: its certificate cannot be trusted ({_line(error)})") from error
         except requests.RequestException as error:
-            raise Unavailable(f"{self.url}: the collection service does not answer ({_line(error)})") from error
+            raise Unavailable(f"{self.url}: the collection service does not answer ({_why(error)})") from error
         if answer.status_code == 200:
             return answer
         raise self._refusal(answer)
@@ -198,7 +198,7 @@ class Client:
                         raise Unavailable(f"{self.url}: an answer did not arrive within {10 * self.timeout_s:g} s")
                     yield piece
         except requests.RequestException as error:
-            raise Unavailable(f"{self.url}: an answer broke off ({_line(error)})") from error
+            raise Unavailable(f"{self.url}: an answer broke off ({_why(error)})") from error
 
 
 class _Later(Unavailable):
@@ -227,7 +227,7 @@ def address(url: str) -> str:
     """
     try:
         place = urlsplit(url.strip())
-        fine = place.scheme in {"http", "https"} and place.hostname and (place.port or 1)
+        fine = place.scheme in {"http", "https"} and place.hostname and (place.port or place.netloc[-1] != ":")
     except ValueError:
         fine = False
     if not fine or place.username or place.password or place.query or place.fragment:
@@ -247,6 +247,17 @@ def from_environment(name: str, what: str) -> str:
     if not found:
         raise BadInput(f"{name}: this environment variable must hold {what}")
     return found
+
+
+def _why(error: requests.RequestException) -> str:
+    """Say in a word what requests says in three lines."""
+    said = str(error)
+    if isinstance(error, requests.Timeout) or "timed out" in said:
+        return "no answer in time"
+    for word in ("Connection refused", "Name or service not known", "No route to host", "Connection reset by peer"):
+        if word in said:
+            return word.lower()
+    return _line(error)
 
 
 def _line(error: BaseException) -> str:

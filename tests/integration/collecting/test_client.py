@@ -210,6 +210,7 @@ def test_other_rows_than_were_listed_are_left(tmp_path: Path) -> None:
         "http://me:pass@x",
         "http://x/?a=1",
         "http://x:99999",
+        "http://x:",
         "file:///etc/passwd",
     ],
 )
