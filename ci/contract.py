@@ -8,17 +8,20 @@ server is drawn from it, and the gate takes clusters and slices from it.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_serializer, model_validator
 
 from ci.params import Model, load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic import SerializerFunctionWrapHandler
+
 MAX_COLUMNS = 1000
 _EXACT_FLOAT32 = 2**24
+_HASHED = 37  # characters of a hashed value: `hmac:` and 32 digits
 
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -64,6 +67,9 @@ class Column(Model):
     max_length: int = Field(200, ge=1, le=100_000, description="Longest text, in characters.")
     unique: bool = Field(False, description="No value may appear twice.")
     unit: str | None = Field(None, description="Unit of a number.")
+    sensitive: Literal["hash", "drop"] | None = Field(
+        None, description="The collection service hashes the values, or drops them, before it keeps anything."
+    )
     description: str = Field("", description="For people who meet the column in the API or the data card.")
 
     @model_validator(mode="after")
@@ -84,6 +90,26 @@ class Column(Model):
             if bounds and max(bounds) > _EXACT_FLOAT32:
                 raise ValueError("an integer feature must stay within ±16777216 (2^24): the graph computes in float32")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_hidden(self) -> Column:
+        if self.sensitive and self.role in {Role.FEATURE, Role.TARGET}:
+            raise ValueError(f"sensitive: a {self.role} is needed as it is; callers and the model see the same values")
+        if self.sensitive == "drop" and not self.nullable:
+            raise ValueError("sensitive: what is dropped is missing afterwards: set nullable: true")
+        if self.sensitive == "hash" and (self.type is not Type.STRING or self.categories or self.max_length < _HASHED):
+            raise ValueError(
+                f"sensitive: only a string without categories and with max_length from {_HASHED} on can be hashed"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what most columns do not say and former versions did not know: the digests stay."""
+        found: dict[str, Any] = plainly(self)
+        if found.get("sensitive") is None:
+            found.pop("sensitive", None)
+        return found
 
 
 class Accepted(Model):
@@ -128,7 +154,15 @@ class Contract(Model):
             raise ValueError("cluster: day needs an event_time")
         if not self.features:
             raise ValueError("columns: none has the role feature")
+        self._hidden_fits()
         return self
+
+    def _hidden_fits(self) -> None:
+        for name, column in self.columns.items():
+            if column.sensitive and name == self.event_time:
+                raise ValueError(f"columns.{name}: sensitive, but it is the event time")
+            if column.sensitive == "drop" and name in {*self.keys, *self.slices, self.group, self.cluster}:
+                raise ValueError(f"columns.{name}: dropped, but a key, slice, group or cluster")
 
     def _target_fits(self) -> None:
         target = self.columns[self.target]

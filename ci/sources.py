@@ -93,6 +93,9 @@ class Source(Model):
     """`source` in a project's params."""
 
     period: Literal["day", "week", "month", "year"] = Field("month", description="Length of one delivery.")
+    lateness_days: float = Field(
+        1, ge=0, le=366, description="How long the collection service waits for late rows before a period is settled."
+    )
     eras: list[Era] = Field(min_length=1, description="In order of time, without overlap.")
 
     @model_validator(mode="after")

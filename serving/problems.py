@@ -27,6 +27,7 @@ _TITLES = {
     431: "Header fields too large",
     500: "Internal error",
     503: "Unavailable",
+    507: "Insufficient storage",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from serving.problems import Problem
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from serving.repository import Live
-    from serving.settings import Settings
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
@@ -108,10 +107,22 @@ _PREFIX = os.urandom(6).hex().encode() + b"-"
 _NUMBERS = count(1)
 
 
+class Limits(Protocol):
+    """How large bodies may be."""
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Largest body as it comes over the wire."""
+
+    @property
+    def max_inflated_bytes(self) -> int:
+        """Largest body after decompression."""
+
+
 class Bodies:
     """Reads bodies within limits of size and memory held; `protocol.py` limits the time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Limits) -> None:
         self.limit = settings.max_body_bytes
         self.inflated = settings.max_inflated_bytes
         self._budget = 16 * settings.max_body_bytes

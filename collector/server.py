@@ -1,0 +1,156 @@
+"""The life of the process: open, serve, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from collector import periods
+from collector.app import App
+from collector.errors import StoreError
+from collector.state import State
+from collector.store.opening import opened
+from serving import log
+from serving.errors import BadOption
+from serving.problems import Problem
+from serving.protocol import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from collector.settings import Settings
+    from collector.state import Project
+
+_SWEEP_S = 0.25
+_SWITCH_S = 0.0005  # a thread that judges a delivery lets the one that writes go on
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which on SIGTERM says that it is not ready, then drains, then ends with 0."""
+
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        super().__init__(config)
+        self.state = state
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals on the event loop; uvicorn would end with the signal itself, not with 0."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        yield
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
+        """Drain; a second signal does not wait any longer."""
+        if self.state.draining:
+            self.should_exit = True
+            return
+        self.state.draining = True
+        log.info("draining", signal=signal.Signals(sig).name, seconds=self.state.settings.drain_s)
+        asyncio.get_running_loop().call_later(self.state.settings.drain_s, self._leave)
+
+    def _leave(self) -> None:
+        self.should_exit = True
+
+    def reload(self) -> None:
+        """Read contracts and tokens again, as SIGHUP asks; what cannot be used changes nothing."""
+        self._reloading = asyncio.get_running_loop().create_task(self._reload())
+
+    async def _reload(self) -> None:
+        try:
+            await asyncio.to_thread(self.state.load)
+            log.info("reloaded", projects=sorted(self.state.projects))
+        except (BadOption, StoreError) as error:
+            log.error("not reloaded", reason=str(error))
+
+    async def sweep(self) -> None:
+        """End what is overdue."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            connections: Any = list(self.server_state.connections)
+            for connection in connections:
+                connection.sweep(loop.time())
+
+
+async def serve(settings: Settings) -> int:
+    """
+    Serve until told to stop; returns the exit code.
+
+    Raises:
+        BadOption: a setting, contract or token cannot be used.
+        Unreachable: the database does not answer.
+    """
+    sys.setswitchinterval(_SWITCH_S)
+    state = State(settings, opened(settings.store, timeout_s=settings.commit_timeout_s))
+    try:
+        await asyncio.to_thread(state.load)
+        listener = _listen(settings)
+        server = Server(_config(settings, App(state)), state)
+        log.info("listening", host=settings.host, port=listener.getsockname()[1], projects=sorted(state.projects),
+                 store=settings.store.partition(":")[0], version=state.version)  # fmt: skip
+        tasks = [asyncio.create_task(server.sweep()), asyncio.create_task(_compact(state))]
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        await asyncio.to_thread(state.close)
+    log.info("stopped", exit_code=0)
+    return 0
+
+
+async def _compact(state: State) -> None:
+    """Write the files of settled periods before anybody asks."""
+    while state.settings.compact_every_s:
+        await asyncio.sleep(state.settings.compact_every_s)
+        for project in list(state.projects.values()):
+            try:
+                await _compact_settled(state, project)
+            except (Problem, StoreError, OSError) as error:
+                log.warning("not compacted", project=project.contract.project, reason=str(error))
+
+
+async def _compact_settled(state: State, project: Project) -> None:
+    contract = project.contract
+    days = await state.look(lambda view: view.days(contract.project))
+    newest = periods.watermark(days, contract)
+    done = [span for span in periods.spans(days, contract) if periods.settled(span.period, contract, newest)]
+    await state.compaction.fresh(contract, done)
+
+
+def _config(settings: Settings, app: App) -> uvicorn.Config:
+    names = ("max_connections", "header_timeout_s", "body_timeout_s")
+    limited = type("LimitedConnection", (Connection,), {name: getattr(settings, name) for name in names})
+    return uvicorn.Config(
+        app,
+        http=limited,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.shutdown_s,
+        proxy_headers=False,
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise BadOption(f"--host {settings.host} --port {settings.port}: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""Where records, predictions and outcomes are kept: SQLite beside the service, or PostgreSQL."""
