@@ -90,7 +90,7 @@ class Events(Model):
 
     url: str = Field(
         pattern=r"^https?://[^\s@]{1,500}$",
-        description="Address to post to; {project} in it is the project's name: http://…/v1/{project}/events.",
+        description="Address to post to: the front door of a collection service, or whatever else takes NDJSON.",
     )
     token_env: str | None = Field(
         None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",

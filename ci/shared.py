@@ -55,7 +55,7 @@ class Shared(Model):
     @property
     def running(self) -> list[str]:
         """Return everything that is released and deployed: the projects, and the services that are named."""
-        return [*self.projects, *self.services.named]
+        return deployed(self, None)
 
     def of(self, project: str) -> Shared:
         """Return what holds for a project; a service has a strategy of its own, and statistics cannot judge it."""
@@ -82,6 +82,13 @@ def chosen(shared: Shared, only: str | None) -> list[str]:
     Raises:
         BadInput: there is no such project.
     """
-    if only is not None and only not in {*shared.projects, *SERVICES}:
-        raise BadInput(f"{only[:80]}: unknown project", hint=f"there are {', '.join(shared.running)}")
-    return [only] if only else shared.running
+    if only is not None and only not in shared.projects:
+        raise BadInput(f"{only[:80]}: unknown project", hint=f"there are {', '.join(shared.projects)}")
+    return [only] if only else list(shared.projects)
+
+
+def deployed(shared: Shared, only: str | None) -> list[str]:
+    """Return all that is deployed, or what is asked for: a project, or a service. Raises as `chosen`."""
+    if only in SERVICES:
+        return [only]
+    return [*chosen(shared, only), *(shared.services.named if only is None else ())]
