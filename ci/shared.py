@@ -59,10 +59,12 @@ class Shared(Model):
 
     def of(self, project: str) -> Shared:
         """Return what holds for a project; a service has a strategy of its own, and statistics cannot judge it."""
+        return self.model_copy(update={"environments": [self.seen(project, item) for item in self.environments]})
+
+    def seen(self, project: str, environment: Environment) -> Environment:
+        """Return an environment as a project, or a service, sees it."""
         service = self.services.of(project)
-        if service is None:
-            return self
-        return self.model_copy(update={"environments": [service.seen_in(item) for item in self.environments]})
+        return environment if service is None else service.seen_in(environment)
 
 
 def shared() -> Shared:
