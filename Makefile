@@ -24,6 +24,8 @@ dev: $(STAMP) ## leave a ready .venv at the root
 components: ## install what only some tests need (browser, …); needs root, or says what is missing
 	@sh ci/setup/components
 
+# Two fits side by side: threads that spin while they wait steal the cores.
+test: export OMP_WAIT_POLICY = PASSIVE
 test: $(STAMP) components lint ## everything: style, types, unit, steps, contracts, integration, end to end
 	$(BIN)/python -m steps.repro  # the real bundles, with which many tests work
 	$(PYTEST) tests -n 2 --dist loadgroup

@@ -24,6 +24,7 @@ from ci.errors import BadInput
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
 from ci.params_retraining import Renewal
+from ci.params_services import SERVICES
 from ci.sources import Source
 
 if TYPE_CHECKING:
@@ -130,12 +131,16 @@ class Project:
 
 def find(name: str) -> Project:
     """
-    Find a project by name.
+    Find a project by name; a service of Slipway's own has the name of one, and no folder.
 
     Raises:
         BadInput: there is no such folder; the message names the nearest.
     """
     folder = ROOT / name
+    if name in SERVICES:
+        if folder.exists():
+            raise BadInput(f"{folder}: {name} is the name of a service of Slipway's own", hint="rename the project")
+        return Project(name, folder)
     if not (folder / "contract.yaml").is_file():
         known = sorted(path.parent.name for path in ROOT.glob("*/contract.yaml"))
         near = difflib.get_close_matches(name, known, n=1)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.adapters import environments, floors, people, wanted
-from ci.params_environments import strategy_like
 from ci.promotion.checks import Wish
 from ci.promotion.promote import promote
 from ci.rollout.telling import planned, told
@@ -41,9 +40,9 @@ def deploy(project: str, order: Order, shared: Shared, say: Callable[[str], None
         BadInput: no such environment or release, or a trial outside the first environment.
         Unavailable: ledger, registry or environment do not answer.
     """
-    place = wanted.environment(order.environment, shared)
+    place = wanted.environment(order.environment, shared.of(project))
     found = wanted.trial(project, place, order.release, order.record, order.bundles, shared)
-    strategy = strategy_like(shared.environments, place.name, order.strategy)
+    strategy = wanted.strategy(project, shared, place.name, order.strategy)
     by = people.by(order.actor, order.reason)
     if found is None:
         wish = Wish(floors.version(str(order.release), project), place.name, by.actor, by.reason, build=by.build)

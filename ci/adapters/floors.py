@@ -60,6 +60,7 @@ def floor(
     Raises:
         BadInput: there is no such environment.
     """
+    shared = shared.of(project)
     target = _environment(environment, shared)
     return Floor(
         shared.environments,

@@ -6,7 +6,6 @@ No pickle is written, here or anywhere: the estimator lives and ends in this pro
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from ci.data import layout, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, StepError
 from ci.files import read_json, replacing_folder, sha256, write_json
-from ci.model import encoding, graph
+from ci.model import encoding, graph, threads
 from ci.model.estimators import default_estimator
 from ci.report import Result
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from ci.project import Project
 
 MODEL, REFERENCE, TRAINING = "model.onnx", "reference.parquet", "training.json"
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin halve the speed of a shared agent
 ANSWER = "answer ·"  # no feature may be called so
 UNSEEN = "never seen ☃"
 _MUTANTS = 20
@@ -53,6 +51,7 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
     Raises:
         BadInput: the project's code fails, or the estimator cannot be exported.
     """
+    threads.settle()
     contract = project.contract
     if taken := [name for name in contract.features if name.startswith(ANSWER)]:
         raise BadInput(f"{project.name}: the column {taken[0]!r} cannot be a feature: the name is taken")
@@ -74,7 +73,7 @@ def train(project: Project, prepared: Path, target: Path, progress: Progress) ->
     facts = {
         "rows": len(frame),
         "model size, kB": size // 1000,
-        "seed": project.params.train.seed,
+        "seed": str(project.params.train.seed),  # a name, not a quantity
         **_facts(trained.facts),
     }
     split = read_json(prepared / layout.SPLIT)
