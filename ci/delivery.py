@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ci.releases.record import Release
 
 LONGEST = 250  # characters of a description
-_TOLD = ("repro", "gate", "package", "promote", "rollback", "verify", "reconcile")
+_TOLD = ("repro", "publish", "gate", "package", "promote", "rollback", "verify", "reconcile")
 _FINAL = (str(Outcome.ROLLED_BACK), str(Outcome.NOT_RESTORED))
 
 
@@ -124,6 +124,8 @@ def _release(name: str, steps: Mapping[str, Any]) -> str:
 
 
 def _data(steps: Mapping[str, Any]) -> str:
+    if published := _at(steps, "publish", "data", "name"):
+        return f"data v{str(published).rpartition('@v')[2]}"
     found = _at(steps, "package", "data", "release", "data_version") or _at(steps, "artifact", "data", "version")
     return f"data {str(found)[:12]}" if found else ""
 

@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 from ci.params import Model
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
-Kind = Literal["verdict", "promotion", "rollback", "retraining"]
-KINDS: tuple[Kind, ...] = ("verdict", "promotion", "rollback", "retraining")
+Kind = Literal["verdict", "promotion", "rollback", "retraining", "data"]
+KINDS: tuple[Kind, ...] = ("verdict", "promotion", "rollback", "retraining", "data")
 
 
 class Notices(Model):

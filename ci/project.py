@@ -23,6 +23,7 @@ from ci.contract import Contract, load_contract
 from ci.errors import BadInput
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
+from ci.params_publishing import Freshness, Publish
 from ci.params_retraining import Renewal
 from ci.params_services import SERVICES
 from ci.sources import Source
@@ -48,6 +49,8 @@ class ProjectParams(Model):
     evaluate: Evaluate
     gate: Policy = Field(Policy(), description="The policy of `steps.gate`.")
     retrain: Renewal = Field(Renewal(), description="When new data is a reason to learn anew.")
+    publish: Publish = Field(Publish(), description="Where `steps.publish` puts data versions.")
+    freshness: Freshness | None = Field(None, description="What consumers are promised; null promises nothing.")
 
 
 class Code(Protocol):

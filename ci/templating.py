@@ -29,12 +29,19 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = number
     environment.filters["text"] = cell
+    environment.filters["cell"] = in_markdown
     return environment
 
 
 def render(name: str, **context: Any) -> str:
     """Render `templates/<name>`."""
     return _environment().get_template(name).render(**context)
+
+
+def in_markdown(text: str) -> str:
+    """Keep a text within its cell or line of a Markdown file, whatever is in it: no bar, no line break, no tag, no link."""
+    plain = " ".join(str(text).split())
+    return re.sub(r"([\\|`*_\[\]<>])", r"\\\1", plain)
 
 
 def printable(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,7 +19,7 @@ from serving import signature as signatures
 from serving.errors import BundleError
 from serving.signature import Signature
 
-MANIFEST = "manifest.json"
+MANIFEST, LINEAGE = "manifest.json", "lineage.json"
 _NEEDED = ("model.onnx", "signature.json", "golden.json")
 T = TypeVar("T")
 Files = Path | Mapping[str, bytes]
@@ -47,13 +48,26 @@ class Golden(msgspec.Struct, frozen=True):
     outputs: list[float | list[float]]
 
 
+class Learned(msgspec.Struct, frozen=True):
+    """What `lineage.json` says of the data: the newest event time that the model has learned from."""
+
+    watermark: str | None = None
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """`lineage.json`, as far as it is read here."""
+
+    data: Learned = Learned()
+
+
 class Bundle(msgspec.Struct, frozen=True):
-    """A verified bundle; `digest` is the sha256 of its manifest, in hex."""
+    """A verified bundle; `digest` is the sha256 of its manifest, in hex, `watermark` seconds since 1970, if it says so."""
 
     digest: str
     signature: Signature
     golden: Golden
     graph: bytes
+    watermark: float | None = None
 
 
 def read(folder: Files) -> Bundle:
@@ -77,7 +91,20 @@ def read(folder: Files) -> Bundle:
         signature=signatures.parse(files["signature.json"]),
         golden=golden,
         graph=files["model.onnx"],
+        watermark=_watermark(files.get(LINEAGE)),
     )
+
+
+def _watermark(raw: bytes | None) -> float | None:
+    """Read when the newest row happened; a lineage that does not say so keeps no model from answering."""
+    if raw is None:
+        return None
+    try:
+        text = msgspec.json.decode(raw, type=Lineage).data.watermark
+        found = datetime.fromisoformat(text) if text else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() if found else None
 
 
 def _verified(folder: Files, name: str, entry: Entry) -> bytes:

@@ -32,6 +32,7 @@ class Model:
         """
         self.signature = bundle.signature
         self.release = Release.of(self.signature.project, bundle.digest, version)
+        self.watermark = bundle.watermark
         self.encoder = ColumnEncoder(self.signature)
         self.intake = Intake(self.encoder, max_rows)
         self.tensors = TensorReader(self.signature)

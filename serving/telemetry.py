@@ -27,6 +27,11 @@ _STARTED = time.time()
 
 FAMILIES = (
     ("slipway_build_info", "gauge", "The release that answers; always 1."),
+    (
+        "slipway_data_watermark_seconds",
+        "gauge",
+        "Time of the newest row that the release has learned from, since 1970.",
+    ),
     ("slipway_ready", "gauge", "Whether this server takes requests."),
     ("slipway_inflight_requests", "gauge", "Predictions under way."),
     ("slipway_requests_total", "counter", "Requests by route and outcome."),
@@ -87,6 +92,7 @@ class Telemetry(Requests):
         self.rows, self.run_rows = Histogram(_ROWS), Histogram(_RUN_ROWS)
         self.sketches = Sketches(model.signature, model.golden_outputs)
         self.rejected: Counter[tuple[str | None, str]] = Counter()
+        self.watermark = model.watermark
 
     def run(self, rows: Encoded, answer: np.ndarray) -> None:
         """Count a shared run of one-row requests."""
@@ -103,6 +109,8 @@ class Telemetry(Requests):
     def write(self, page: Page) -> None:
         """Add everything to a metrics page."""
         super().write(page)
+        if self.watermark is not None:
+            page.sample("slipway_data_watermark_seconds", self.where, self.watermark)
         page.histogram("slipway_batch_rows", self.where, self.rows)
         page.histogram("slipway_microbatch_rows", self.where, self.run_rows)
         for (name, code), number in self.rejected.items():

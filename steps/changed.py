@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 @cli.step(project=False)
 @click.option("--all", "everything", is_flag=True, help="Name every project: for what runs on a schedule.")
-def main(run: cli.Run, everything: bool) -> Result:
+@click.option("--since", metavar="COMMIT", help="Name every project, or none if only data were published since then.")
+def main(run: cli.Run, everything: bool, since: str | None) -> Result:
     """Print the projects whose bundle was never released, or whose release never arrived in the first environment."""
-    from ci.adapters import delivery
+    from ci.adapters import delivery, skipping
     from ci.delivery import every
     from ci.shared import shared
 
     common = shared()
-    result = every(common.projects) if everything else delivery.look(common)
+    if since is not None:
+        result = skipping.look(since, common)
+    else:
+        result = every(common.projects) if everything else delivery.look(common)
     run.tell(" ".join(result.data["projects"]))
     return result
 

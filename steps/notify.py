@@ -17,7 +17,7 @@ from ci import cli
 if TYPE_CHECKING:
     from ci.report import Result
 
-KINDS = click.Choice(["verdict", "promotion", "rollback", "retraining"])
+KINDS = click.Choice(["verdict", "promotion", "rollback", "retraining", "data"])
 
 
 @cli.step()

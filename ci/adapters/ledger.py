@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ci.ledger.interface import By
     from ci.ledger.signing import Signer
+    from ci.releases.dataset import DataVersion
     from ci.releases.record import Release
 
 _TRIES = 12
@@ -84,6 +85,17 @@ class GitLedger:
             there = self._last(draft, None, commit)
         if there.release != release.digest:
             raise BadInput(f"{release.name}: is there already, with another record", hint="choose the next version")
+        return there
+
+    def register_data(self, version: DataVersion, commit: str, by: By, evidence: Mapping[str, str]) -> Event:
+        """Give a data version its tag, at the commit that publishes it; the very same one again changes nothing."""
+        draft = Draft(
+            kind=Kind.REGISTERED, project=version.dataset, version=version.version, release=version.digest,
+            actor=by.actor, reason=by.reason, build=by.build, evidence=dict(evidence), data=version,
+        )  # fmt: skip
+        there = self._last(draft, None, commit)
+        if there.release != version.digest:
+            raise Quicker(f"{version.name}: somebody else was quicker: {there.actor} at {there.at}", hint="run it again: the version will be another")  # fmt: skip
         return there
 
     def add(self, draft: Draft, seen: History | None = None) -> Event:

@@ -30,7 +30,7 @@ class About:
 
     kind: Kind
     project: str
-    environment: str
+    environment: str | None
     actor: str | None = None
     release: str | None = None
 
@@ -128,11 +128,13 @@ class _Patient:
 
 def _notice(result: Result, about: About, environ: Mapping[str, str]) -> Notice:
     now = datetime.now(UTC)
-    values = {
+    values: dict[str, Any] = {
         "kind": about.kind, "project": about.project, "environment": about.environment, "release": about.release,
         "outcome": str(result.outcome), "exit_code": result.outcome.exit_code, "message": _line(result.message),
         "hint": _line(result.hint), "actor": about.actor, "build": environ.get("BUILD_URL") or None,
     }  # fmt: skip
+    if lines := [_line(str(line)) for line in result.data.get("details", [])][:30]:
+        values["details"] = lines
     identity = sha256_of([now.isoformat(), os.getpid(), values])
     return parse(Notice, {**values, "id": identity, "at": now}, "notice")
 

@@ -104,17 +104,22 @@ class Refs:
 
     def commit_beside(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
         """Make a commit on no branch: the parent's tree with some files replaced, at the parent's time."""
+        when = git("show", "--no-patch", "--format=%ct +0000", parent).out.strip()
+        return self.commit_on([parent], parent, files, message, when)
+
+    def commit_on(self, parents: Sequence[str], base: str, files: Mapping[str, bytes], message: str, when: str) -> str:
+        """Make a commit that no ref names yet: the tree of `base` with some files replaced; `when` as Git reads it."""
         prefix = git("rev-parse", "--show-prefix").out.strip()
         with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-            git("read-tree", parent, environment=index)
+            git("read-tree", base, environment=index)
             for path, data in files.items():
                 Path(folder, "file").write_bytes(data)
                 blob = git("hash-object", "-w", "--no-filters", "--", str(Path(folder, "file"))).out.strip()
                 git("update-index", "--add", "--cacheinfo", f"100644,{blob},{prefix}{path}", environment=index)
             tree = git("write-tree", environment=index).out.strip()
-        when = git("show", "--no-patch", "--format=%ct +0000", parent).out.strip()
-        return git("commit-tree", tree, "-p", parent, "-m", message, environment=_identity(when)).out.strip()
+        on = [word for parent in parents for word in ("-p", parent)]
+        return git("commit-tree", tree, *on, "-m", message, environment=_identity(when)).out.strip()
 
 
 def head_commit() -> str:

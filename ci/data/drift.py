@@ -83,6 +83,10 @@ class Profile:
         """Say whether a column was counted in bins."""
         return name in self._edges
 
+    def edges(self, name: str) -> np.ndarray[Any, Any]:
+        """Return the upper ends of a number's bins but for the last, which has none; `(n_bins - 1,)`."""
+        return self._edges[name]
+
     def _count(self, name: str, column: Column, series: pd.Series[Any]) -> Counter[str]:
         missing = Counter({MISSING: int(series.isna().sum())})
         known = series.dropna()

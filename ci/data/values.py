@@ -38,6 +38,7 @@ class Values:
     n_rows: int = 0
     broken: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     samples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     absent: dict[str, list[str]] = field(default_factory=dict)
     retyped: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     undeclared: dict[str, str] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class Values:
                 observed=share,
                 limit=self.max_violations,
                 n=self.n_rows,
-                extra={"samples": self.samples[name, rule], "periods": dict(periods)},
+                extra={"samples": self.samples[name, rule], "rows": self.rows[name, rule], "periods": dict(periods)},
             )
         if not self.broken:
             yield Check("contract values", Found.PASSED, f"{len(self.contract.columns)} columns hold", n=self.n_rows)
@@ -114,6 +115,16 @@ class Values:
                 self.broken.setdefault(key, Counter())[period] += len(found)
                 kept = self.samples.setdefault(key, [])
                 kept += [shown(case) for case in found["failure_case"].head(MAX_SAMPLES - len(kept))]
+                self._rows(key, frame, found["index"].dropna().tolist())
+
+    def _rows(self, key: tuple[str, str], frame: pd.DataFrame, places: list[Any]) -> None:
+        """Keep a few rows, `id 17, age -1`: by what names them, so that whoever delivered them finds them again."""
+        named = [name for name in (*self.contract.keys, self.contract.event_time) if name and name != key[0]]
+        kept = self.rows.setdefault(key, [])
+        for place in places[: _SHOWN - len(kept)]:
+            row = frame.loc[place]
+            names = [name for name in [*dict.fromkeys(named), key[0]] if name in frame]
+            kept.append(", ".join(f"{name} {plainly(row[name])}" for name in names))
 
 
 @dataclass
@@ -164,6 +175,15 @@ class Target:
 def shown(value: Any) -> str:
     """Spell a value from the data, short enough for a sentence."""
     return repr(value.item() if hasattr(value, "item") else value)[:80]
+
+
+def plainly(value: Any) -> str:
+    """Spell a value of a row as a person would write it."""
+    import pandas as pd
+
+    if pd.isna(value):
+        return "missing"
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)[:80]
 
 
 def _fact(rule: str) -> str:

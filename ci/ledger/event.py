@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from ci.errors import BadInput
-from ci.params import Digest, Model, Name, ProjectName, Sha256
+from ci.params import Digest, Model, Name, Sha256
+from ci.releases.dataset import DataVersion
 from ci.releases.record import Release, Version
 
 GitId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
@@ -17,6 +18,8 @@ Person = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f<>]{1,200}$"
 Text = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$", max_length=2000, strip_whitespace=True)
 ]
+# A project, or its data: flights, flights-data. No project has a hyphen in its name.
+LedgerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}(-data)?$")]
 Evidence = Annotated[str, StringConstraints(pattern=r"^(sha256:)?[0-9a-f]{64}$")]
 
 
@@ -67,9 +70,9 @@ class Draft(Model):
     """An event that has no place in the ledger yet."""
 
     kind: Kind
-    project: ProjectName
+    project: LedgerName
     version: Version
-    release: Sha256 = Field(description="Digest of the release's record.")
+    release: Sha256 = Field(description="Digest of the record of the release, or of the data version.")
     actor: Person = Field(description="Who did it.")
     reason: Text = Field("", description="Why, in a person's words.")
     build: Text | None = Field(None, description="URL of the build that did it.")
@@ -81,6 +84,7 @@ class Draft(Model):
     evidence: dict[str, Evidence] = Field(default_factory=dict, description="Name to digest of a stored file.")
     packagings: dict[str, Digest] = Field(default_factory=dict, description="What runs: digests in the registry.")
     record: Release | None = Field(None, description="The whole record (registered).")
+    data: DataVersion | None = Field(None, description="The whole record of a data version (registered).")
     happened: Moment | None = Field(None, description="When it did, where the ledger heard of it only later.")
 
     @model_validator(mode="after")
@@ -88,9 +92,9 @@ class Draft(Model):
         if (self.kind in _SOMEWHERE) is not (self.environment is not None):
             raise ValueError(f"environment: a release is {self.kind} with exactly one" if self.kind in _SOMEWHERE
                              else f"environment: a release is {self.kind} everywhere")  # fmt: skip
-        if (self.kind is Kind.REGISTERED) is not (self.record is not None):
+        if (self.kind is Kind.REGISTERED) is not (self._whole is not None):
             raise ValueError("record: belongs to what is registered, and to nothing else")
-        if self.record and (self.record.project, self.record.version, self.record.digest) != self._named():
+        if self._whole and (self._whole.name, self._whole.digest) != (self.name, self.release):
             raise ValueError("record: of another release, or changed since its digest was taken")
         if self.kind in {Kind.BAD, Kind.GOOD} and not self.reason:
             raise ValueError("reason: missing")
@@ -98,8 +102,9 @@ class Draft(Model):
             raise ValueError("verified: without evidence nothing is")
         return self
 
-    def _named(self) -> tuple[str, str, str]:
-        return self.project, self.version, self.release
+    @property
+    def _whole(self) -> Release | DataVersion | None:
+        return self.record or self.data
 
     @property
     def name(self) -> str:
@@ -148,8 +153,8 @@ class Event(Draft):
         return self.at
 
     def signed_part(self) -> dict[str, object]:
-        """Return what the signature is about: all but itself."""
-        return self.model_dump(mode="json", exclude={"signature"})
+        """Return what the signature is about: all but itself; events of releases were signed before data had any."""
+        return self.model_dump(mode="json", exclude={"signature"} | (set() if self.data else {"data"}))
 
     def __str__(self) -> str:
         """One line for people; the first line of the tag's message."""

@@ -19,14 +19,14 @@ from ci.files import to_json
 from ci.ledger.event import Event, Kind
 
 _OURS = "|".join(kind for kind in Kind if kind not in {Kind.REGISTERED, Kind.ASSIGNED})
-_PROJECT = r"(?P<project>[a-z][a-z0-9_]{0,39})"
+_PROJECT = r"(?P<project>[a-z][a-z0-9_]{0,39}(?:-data)?)"
 _VERSION = r"v(?P<version>(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*))"
 _TAG = re.compile(
     rf"{_PROJECT}(?:@{_VERSION}(?:=(?P<kind>{_OURS})#(?P<at>[1-9]\d*))?"
     r"|#(?P<environment>[a-z][a-z0-9_-]{0,39})#(?P<number>[1-9]\d*))",
     re.ASCII,
 )
-_READ_BY_GTO = re.compile(r"[a-z][a-z0-9_]*(@(v\d|deprecated|created)|#)", re.ASCII)
+_READ_BY_GTO = re.compile(r"[a-z][a-z0-9_]*(-data)?(@(v\d|deprecated|created)|#)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

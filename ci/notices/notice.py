@@ -29,12 +29,13 @@ class Notice(Model):
     id: Sha256
     kind: Kind
     project: ProjectName
-    environment: Name
-    release: Line | None = Field(None, description="flights@v1.4.0, where it is about one.")
+    environment: Name | None = Field(None, description="Null where it is about data.")
+    release: Line | None = Field(None, description="flights@v1.4.0, flights-data@v1.2.0, where it is about one.")
     outcome: Line = Field(description="The step's outcome, such as passed or rolled back.")
     exit_code: int = Field(ge=0, le=255)
     message: Line
     hint: Line = ""
+    details: list[Line] = Field(default_factory=list, max_length=30, description="What arrived wrong, with rows.")
     actor: Line | None = None
     build: Line | None = Field(None, description="URL of the build.")
     at: datetime
@@ -48,9 +49,11 @@ def body(notice: Notice, style: str) -> bytes:
 
 def as_text(notice: Notice) -> str:
     """Say it in Slack's markup; what others wrote can neither format nor call anybody."""
-    head = f"{_SIGNS.get(notice.exit_code, '!')} *{_plain(notice.project)}* in *{_plain(notice.environment)}*"
+    where = f" in *{_plain(notice.environment)}*" if notice.environment else ""
+    head = f"{_SIGNS.get(notice.exit_code, '!')} *{_plain(notice.project)}*{where}"
     lines = [f"{head}: {notice.kind} {_plain(notice.outcome)}", _plain(notice.message)]
     lines += [f"_{_plain(notice.hint)}_"] if notice.hint else []
+    lines += [f"• {_plain(line)}" for line in notice.details]
     lines += [f"by {_plain(notice.actor)}"] if notice.actor else []
     lines += (
         [f"<{_plain(notice.build)}|build>"] if notice.build and notice.build.startswith(("http://", "https://")) else []

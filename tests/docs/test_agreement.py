@@ -31,6 +31,7 @@ TELLING = {
     "ci.templating",
     "ci.adapters.process",
     "ci.adapters.git",
+    "ci.adapters.promises",  # another question, asked on a schedule: no stage asks it
 }
 
 

@@ -112,6 +112,7 @@ class Controller:
     credentials: dict[str, dict[str, str]] = field(default_factory=dict)
     branch: str = "main"
     number: int = 1
+    well: dict[tuple[str, str], str] = field(default_factory=dict)  # job and branch to the last commit that was well
 
     def build(
         self,
@@ -135,7 +136,12 @@ class Controller:
             "job": job,
             "jobs": jobs,
             "parameters": parameters or {},
-            "scm": {"url": self.repository.as_uri(), "branch": self.branch, "changes": changes or []},
+            "scm": {
+                "url": self.repository.as_uri(),
+                "branch": self.branch,
+                "changes": changes or [],
+                "previous": self.well.get((job, self.branch)),
+            },
             "root": str(ROOT),
             "agents": self.agents,
             "credentials": self.credentials,
@@ -151,7 +157,10 @@ class Controller:
 
         document = self.machine.run(place / "scenario.json", place / "ran.json", timeout_s)
         assert document["crashed"] is None, _told(document["crashed"])
-        return Ran(document["refused"], [Built(item) for item in document["builds"]])
+        ran = Ran(document["refused"], [Built(item) for item in document["builds"]])
+        if ran.refused is None and ran.first.result == "SUCCESS" and ran.first.events("checkout"):
+            self.well[job, self.branch] = str(ran.first.events("checkout")[0]["commit"])
+        return ran
 
 
 def _told(trace: str) -> str:

@@ -68,5 +68,9 @@ class Stub:
 
     def commit(self, message: str) -> None:
         who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        for command in (["init", "-q", "-b", "main"], ["add", "-A"], [*who, "commit", "-qm", message]):
+        for command in (
+            ["init", "-q", "-b", "main"],
+            ["add", "-A"],
+            [*who, "commit", "-q", "--allow-empty", "-m", message],
+        ):
             subprocess.run(["git", *command], cwd=self.repository, check=True)

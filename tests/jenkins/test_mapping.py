@@ -10,7 +10,7 @@ from tests.jenkins.controller import ROOT, Controller, Machine
 from tests.jenkins.stub import Stub
 
 NAMES = ["repro", "changed", "gate", "package", "promote", "verify", "rollback", "reconcile", "describe", "abort",
-         "watch", "retrain"]  # fmt: skip
+         "watch", "retrain", "collect", "publish", "check_data"]  # fmt: skip
 JOBS = {
     "delivery": "Jenkinsfile",
     **{
@@ -36,6 +36,7 @@ FREE = {
     "reconcile": ["PROJECT"],
     "watch": ["PROJECT"],
     "retrain": ["PROJECT", "AS_OF", "REASON"],
+    "freshness": ["PROJECT", "AS_OF", "REASON"],
 }
 
 
@@ -198,6 +199,35 @@ def test_a_ledger_that_comes_back_costs_a_retry(controller: Controller, stub: St
     assert stub.ran().count("changed") == 2
 
 
+def test_data_arrive_are_checked_and_published_and_a_rejected_delivery_is_told_of(
+    controller: Controller, stub: Stub
+) -> None:
+    stub.plan(changed=["flights houses"], repro=[0, 0, 3, 0], publish=[3, 0])
+    built = controller.build("freshness", cause="TimerTrigger").first
+    assert built.result == "UNSTABLE"
+    each = [name for name in stub.ran() if name not in {"describe", "changed"}]
+    assert each == [name for name in ("repro", "collect", "repro", "publish", "check_data") for _ in range(2)]
+    assert stub.given("repro")["SLIPWAY_REPRO_ONLY"] == "data"
+    assert stub.given("check_data")["SLIPWAY_CHECK_DATA_FRESHNESS_ONLY"] == "true"
+    assert built.events("lock")[0]["resource"] == "slipway-data"
+    stub.plan()
+    assert controller.build("freshness", {"PROJECT": "flights", "DRY_RUN": True}).first.result == "SUCCESS"
+    assert [name for name in stub.ran() if name != "describe"] == ["repro", "collect"]
+
+
+def test_published_data_alone_start_no_delivery(controller: Controller, stub: Stub) -> None:
+    stub.commit("Data flights-data@v1.1.0: more\n\nSlipway-Data: flights-data@v1.1.0")
+    stub.plan(changed=[""])
+    built = controller.build("delivery", variables={"BRANCH_NAME": "main"}).first
+    assert (built.result, stub.ran()) == ("SUCCESS", ["changed"])
+    assert stub.given("changed")["SLIPWAY_CHANGED_SINCE"] == "nothing"
+    assert built.description == "published data only: nothing to build"
+    stub.plan(changed=["flights", "flights"])
+    assert controller.build("delivery", variables={"BRANCH_NAME": "main"}).first.result == "SUCCESS"
+    assert stub.ran()[:3] == ["changed", "repro", "changed"]
+    assert "verify" in stub.ran()
+
+
 SECRET = {"deploy": {"kind": "string", "value": "s3cret"}}
 
 
@@ -216,8 +246,8 @@ def test_a_pull_request_from_a_fork_gets_no_secret(
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12].encode("unicode_escape").decode())
 def test_what_people_type_reaches_python_as_data(controller: Controller, stub: Stub, job: str, text: str) -> None:
     built = controller.build(job, dict.fromkeys(FREE[job], text)).first
-    step = stub.ran()[0]
+    given = [item for step in set(stub.ran()) for item in stub.given(step).items()]
     for name in FREE[job]:
-        assert text in stub.given(step).values(), name
+        assert any(variable.endswith(f"_{name}") and value == text for variable, value in given), name
     assert not list(controller.folder.rglob("owned"))
     assert built.result == "SUCCESS"

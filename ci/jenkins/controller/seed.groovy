@@ -139,6 +139,30 @@ pipelineJob('slipway/watch') {
     }
 }
 
+pipelineJob('slipway/freshness') {
+    description('Collects, checks and publishes data.')
+    parameters {
+        stringParam('PROJECT', '', 'Whose data: a folder below projects/. Empty: each of them.')
+        stringParam('AS_OF', '', 'Collect rows from before this date. Empty: to the end of the newest whole period.')
+        stringParam('REASON', '', 'Why now; commit and ledger remember it.')
+        booleanParam('DRY_RUN', false, 'Only say what would be collected.')
+    }
+    definition {
+        cpsScm {
+            scm {
+                git {
+                    remote {
+                        url(SLIPWAY_REPOSITORY)
+                        credentials('slipway-git')
+                    }
+                    branch('main')
+                }
+            }
+            scriptPath('ci/jenkins/freshness.Jenkinsfile')
+        }
+    }
+}
+
 pipelineJob('slipway/retrain') {
     description('Learns a model anew from the newest data.')
     parameters {

@@ -192,13 +192,15 @@ class Execution {
         }
     }
 
-    void checkout() {
+    /** As the Git plugin does: the last successful build of the same branch is known, if there was one. */
+    Map checkout() {
         File folder = runtime.workspace('checkout')
         Map scm = build.scenario.scm
         controller.git(['clone', '--quiet', *(scm.shallow ? ['--depth', '1'] : []), '--branch', scm.branch, scm.url, folder.path])
         String commit = controller.git(['-C', folder.path, 'rev-parse', 'HEAD']).trim()
         runtime.agent.variables.putAll([GIT_COMMIT: commit, GIT_URL: scm.url, GIT_BRANCH: "origin/${scm.branch}".toString()])
         build.tell(kind: 'checkout', stage: runtime.stage, commit: commit)
+        [GIT_COMMIT: commit, GIT_URL: scm.url, *: (scm.previous ? [GIT_PREVIOUS_SUCCESSFUL_COMMIT: scm.previous] : [:])]
     }
 
     private Map environment(StageSection section) {

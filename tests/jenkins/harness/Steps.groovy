@@ -87,7 +87,7 @@ class Steps {
     void cleanWs() { runtime.workspace('cleanWs').eachFile { it.directory ? it.deleteDir() : it.delete() } }
     boolean isUnix() { true }
 
-    void checkout(Object what) {
+    Map checkout(Object what) {
         if (!(what instanceof Scm)) { throw new Refused('checkout: only scm is known here') }
         execution.checkout()
     }
