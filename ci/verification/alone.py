@@ -27,7 +27,7 @@ class Quality(Claims):
     """
 
     def __init__(self, worse_from: float, well_below: float) -> None:
-        self._up = Days(worse_from, above=True, restart=True)
+        self._up = Days(worse_from, above=True, watchful=True)
         self._down = Newest(well_below, above=False, days=RECENT_DAYS)
         self.worse, self.not_worse = self._up, [self._down]
 

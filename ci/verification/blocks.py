@@ -23,45 +23,51 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 PARTS = (0.3, 0.6, 0.9)  # of the largest bet that cannot go broke
-WEEK = 7
+MEMORY = 10  # days from which the next bet is made
+_DOUBT, _SPREAD = 1.0, 0.01  # one day at the null, and the variance between days, before any was seen
 
 
 class Days:
     """
     Evidence against "the mean daily share is at most `null`" (`above`) or "at least `null`".
 
-    With `restart` a bet begins anew each week, and those that begin later have smaller shares, 1/(j(j+1)): a release that
-    was well for months is found out nearly as soon as a new one. An e-process at all times, too.
+    With `watchful` half of the stake bets by the last ten days: next to nothing while all is well, so that a release that
+    was well for months is found out as soon as a new one.
     """
 
-    def __init__(self, null: float, *, above: bool, restart: bool) -> None:
-        self.null, self._above, self._restart = null, above, restart
-        self._steps = np.zeros((0, len(PARTS)))
+    def __init__(self, null: float, *, above: bool, watchful: bool) -> None:
+        self.null, self._above, self._watchful = null, above, watchful
+        self._gains: Floats = np.zeros(0)
 
     def add(self, n: Ints, bad: Ints) -> None:
         """Add days; integers of shape (n_days,). A day without answers says nothing."""
         share = np.where(n > 0, bad / np.maximum(n, 1), self.null)
         most = self.null if self._above else 1 - self.null
         gain = (share - self.null) * (1 if self._above else -1) / most
-        self._steps = np.concatenate([self._steps, np.log1p(gain[:, None] * np.asarray(PARTS))])
+        self._gains = np.concatenate([self._gains, gain])
 
     @property
     def log_e(self) -> Floats:
         """Shape (n_days,)."""
-        days = len(self._steps)
-        sums = np.cumsum(self._steps, axis=0)
-        starts = range(0, days, WEEK) if self._restart else range(min(days, 1))
-        share = -math.log(len(PARTS))
-        terms, left = [], 0.0
-        for place, start in enumerate(starts, 1):
-            before = sums[start - 1] if start else 0.0
-            won = np.where(np.arange(days)[:, None] >= start, sums - before, 0.0)
-            weight = 1 / (place * (place + 1)) if self._restart else 1.0
-            left += weight
-            terms.append(log_sum(won) + share + math.log(weight))
-        if left < 1:  # bets that have not begun are worth what they were given
-            terms.append(np.full(days, math.log(1 - left)))
-        return log_sum(np.stack(terms, axis=1)) if terms else np.zeros(0)
+        if not len(self._gains):
+            return np.zeros(0)
+        steady = np.cumsum(np.log1p(self._gains[:, None] * np.asarray(PARTS)), axis=0)
+        found = log_sum(steady) - math.log(len(PARTS))
+        if not self._watchful:
+            return found
+        quick = np.cumsum(np.log1p(self._gains * self._parts()))
+        return log_sum(np.stack([found, quick], axis=1)) - math.log(2)
+
+    def _parts(self) -> Floats:
+        """Choose each day's bet by the days before it, as Kelly would; shape (n_days,)."""
+        most = self.null if self._above else 1 - self.null
+        found = np.zeros(len(self._gains))
+        for day in range(len(found)):
+            known = self._gains[max(0, day - MEMORY) : day]
+            mean = known.sum() / (_DOUBT + len(known))
+            variance = (_SPREAD / most**2 * _DOUBT + ((known - mean) ** 2).sum()) / (_DOUBT + len(known))
+            found[day] = min(max(0.0, mean / (variance + mean * mean)), PARTS[-1])
+        return found
 
 
 class Newest:
@@ -80,6 +86,6 @@ class Newest:
     @property
     def log_e(self) -> Floats:
         """Shape (n_days,)."""
-        newest = Days(self._null, above=self._above, restart=False)
+        newest = Days(self._null, above=self._above, watchful=False)
         newest.add(np.array(self._n[-self._most :], dtype=np.int64), np.array(self._bad[-self._most :], dtype=np.int64))
         return np.concatenate([np.zeros(max(0, len(self._n) - self._most)), newest.log_e])

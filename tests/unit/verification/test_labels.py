@@ -131,14 +131,14 @@ def test_against_a_concurrent_baseline_a_verdict_survives_leaving_out_any_day() 
     assert "only because of 2013-07-01" in one.message
 
 
-def test_evidence_of_days_is_the_same_in_parts_and_whole_and_bets_that_begin_later_cost_nothing_now() -> None:
+def test_evidence_of_days_is_the_same_in_parts_and_whole_and_is_not_changed_by_what_comes_later() -> None:
     n, bad = np.full(60, 100), (stormy(0.3, 60) * 100).astype(int)
-    whole, parts = Days(0.25, above=True, restart=True), Days(0.25, above=True, restart=True)
+    whole, parts = Days(0.25, above=True, watchful=True), Days(0.25, above=True, watchful=True)
     whole.add(n, bad)
     for start in range(0, 60, 7):
         parts.add(n[start : start + 7], bad[start : start + 7])
     assert (whole.log_e == parts.log_e).all()
-    first = Days(0.25, above=True, restart=True)
+    first = Days(0.25, above=True, watchful=True)
     first.add(n[:20], bad[:20])
     assert first.log_e == pytest.approx(whole.log_e[:20], abs=1e-12)
     newest = Newest(0.25, above=False, days=28)
@@ -147,13 +147,13 @@ def test_evidence_of_days_is_the_same_in_parts_and_whole_and_bets_that_begin_lat
     assert len(newest.log_e) == 60
 
 
-@pytest.mark.parametrize("restart", [True, False])
+@pytest.mark.parametrize("watchful", [True, False])
 @pytest.mark.parametrize("above", [True, False])
-def test_equal_days_cross_at_most_alpha_of_the_time_however_dependent_the_answers_of_a_day_are(above, restart) -> None:
+def test_equal_days_cross_at_most_alpha_of_the_time_however_dependent_the_answers_of_a_day_are(above, watchful) -> None:
     draw, crossings, runs = np.random.default_rng(7), 0, 400
     for _ in range(runs):
         share = draw.beta(0.5, 1.5, 120)  # mean a quarter, and days of all or nothing
-        evidence = Days(0.25, above=above, restart=restart)
+        evidence = Days(0.25, above=above, watchful=watchful)
         evidence.add(np.full(120, 50), draw.binomial(50, share))
         crossings += crossed(evidence, 0.05) is not None
     assert crossings / runs <= 0.05 + 2 * 0.011
