@@ -4,7 +4,8 @@ Operating characteristics of the verdicts, by simulation through the real judge,
     python -m bench.verification [--reps 300] [--out bench/out/verification.json]
 
 Side by side on the same data: our judge; a two-proportion z-test at each look; fixed thresholds per tick (99 % good,
-5 violations allowed); Mann-Whitney over time points as Kayenta uses it, once at the end.
+5 violations allowed); Mann-Whitney over time points as Kayenta uses it, once at the end. Scores that lie elsewhere are
+judged by the standard rule `scores` (odds up to twofold are allowed) and by a chi-square test at each look.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import mannwhitneyu
+from scipy.stats import beta, chi2_contingency, mannwhitneyu
 
 from ci.params_verification import Rule, Verification
 from ci.rollout.interface import Answer
 from ci.verification.interface import BASELINE, CANARY
 from ci.verification.judge import Judge
+from ci.verification.plan import DEFAULTS
 from ci.verification.windows import Counts, Windows
 
 LOOKS = 60
@@ -54,7 +56,7 @@ def traffic(draw: np.random.Generator, kind: str, n: tuple[int, int]) -> tuple[A
 
 def ours(data: Windows, rule: Rule) -> int | None:
     """Return the look at which the judge rolls back, if it does."""
-    judge = Judge({"errors": rule}, Verification(sample_ratio=False))
+    judge = Judge({data.metric: rule}, Verification(sample_ratio=False))
     judge.add(data)
     found = judge.judged()
     at = found.standings[0].worse_at if found.answer is Answer.WORSE else None
@@ -109,16 +111,7 @@ def setting(
         for method, run in METHODS.items():
             stops[method].append(run(data))
     row: dict[str, Any] = {"setting": name, "traffic": kind, "requests a minute": n, "rates": rates}
-    for method, found in stops.items():
-        hit = [stop for stop in found if stop is not None]
-        share = len(hit) / reps
-        error = math.sqrt(max(share * (1 - share), 1 / reps) / reps)
-        row[method] = {
-            "share": round(share, 4),
-            "mc_error": round(error, 4),
-            "median_min": float(np.median(hit)) if hit else None,
-        }
-    return row
+    return row | {method: told(found, reps) for method, found in stops.items()}
 
 
 def one_look(days_s: int = 86_400, metrics: int = 20) -> dict[str, float]:
@@ -147,6 +140,62 @@ def one_look(days_s: int = 86_400, metrics: int = 20) -> dict[str, float]:
     return {"everything_anew_ms": round(everything * 1000, 1), "one_look_ms": round(float(np.median(looks)) * 1000, 1)}
 
 
+BOUNDS = np.linspace(0.1, 0.9, 9)
+SHIFTED = [
+    ("A/A scores", "steady", (450, 50), 1.0),
+    ("A/A scores", "drifting base", (450, 50), 1.0),
+    ("odds of a high score x 2 (allowed)", "steady", (450, 50), 2.0),
+    ("odds of a high score x 3", "steady", (450, 50), 3.0),
+    ("odds of a high score x 4", "steady", (450, 50), 4.0),
+    ("odds of a high score x 4, little traffic", "steady", (95, 5), 4.0),
+    ("a constant answer", "steady", (450, 50), None),
+]
+
+
+def buckets(draw: np.random.Generator, n: Any, odds: Any) -> Any:
+    """Draw scores as flights have them, with the odds of lying above any cut times `odds`; in tenths, (n_windows, 10)."""
+    above = beta.sf(np.array([0.0, *BOUNDS, 1.0]), 1.6, 4.0)
+    moved = np.multiply.outer(odds * np.ones(len(n)), above) / (
+        1 + np.multiply.outer(odds * np.ones(len(n)) - 1, above)
+    )
+    return draw.multinomial(n, -np.diff(moved, axis=1))
+
+
+def shifted(name: str, kind: str, n: tuple[int, int], factor: float | None, reps: int, seed: int) -> dict[str, Any]:
+    """Simulate a canary whose scores lie elsewhere: our standard rule, and a chi-square test at each look."""
+    draw = np.random.default_rng(seed)
+    stops: dict[str, list[int | None]] = {"ours, default": [], "chi-square at each look": []}
+    for _ in range(reps):
+        n_a, n_b, weight, base = traffic(draw, kind, n)
+        a = buckets(draw, n_a, base)
+        b = np.eye(10, dtype=int)[[3] * LOOKS] * n_b[:, None] if factor is None else buckets(draw, n_b, base * factor)
+        arms = {BASELINE: Counts(("a",), a[:, None, :]), CANARY: Counts(("b",), b[:, None, :])}
+        cells = (*map(str, BOUNDS.round(1)), "+Inf")
+        data = Windows("scores", 60.0, np.arange(LOOKS) * 60.0, cells, arms, np.broadcast_to(weight, LOOKS))
+        stops["ours, default"].append(ours(data, DEFAULTS["scores"]))
+        stops["chi-square at each look"].append(_chi_square(a, b))
+    row: dict[str, Any] = {"setting": name, "traffic": kind, "requests a minute": n, "odds": factor}
+    return row | {method: told(found, reps) for method, found in stops.items()}
+
+
+def _chi_square(a: Any, b: Any) -> int | None:
+    """Test homogeneity of all so far at 5 %, at each look; whatever differs counts, however little."""
+    for look in range(1, LOOKS + 1):
+        table = np.stack([a[:look].sum(axis=0), b[:look].sum(axis=0)])
+        table = table[:, table.sum(axis=0) >= 25]  # an expected five of the canary's tenth, and some
+        if table.shape[1] > 1 and table.sum(axis=1).all() and chi2_contingency(table).pvalue < 0.05:
+            return look
+    return None
+
+
+def told(found: list[int | None], reps: int) -> dict[str, Any]:
+    """Return the share that stopped, its Monte-Carlo error, and when half of those had."""
+    hit = [stop for stop in found if stop is not None]
+    share = len(hit) / reps
+    error = math.sqrt(max(share * (1 - share), 1 / reps) / reps)
+    return {"share": round(share, 4), "mc_error": round(error, 4), "median_min": float(np.median(hit)) if hit else None}
+
+
 SETTINGS = [
     ("A/A .5 %", "steady", (450, 50), (0.005, 0.005)),
     ("A/A .1 %", "steady", (90, 10), (0.001, 0.001)),
@@ -167,12 +216,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/out/verification.json"))
     options = parser.parse_args()
     rows = [setting(*item, options.reps, seed) for seed, item in enumerate(SETTINGS, 11)]
+    rows += [shifted(*item, max(1, options.reps // 3), seed) for seed, item in enumerate(SHIFTED, 51)]
     found = {"reps": options.reps, "looks": LOOKS, "settings": rows, "speed": one_look()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1))
     for row in rows:
-        told = {k: (v["share"], v["median_min"]) for k, v in row.items() if isinstance(v, dict)}
-        print(row["setting"], row["traffic"], told)
+        shown = {k: (v["share"], v["median_min"]) for k, v in row.items() if isinstance(v, dict)}
+        print(row["setting"], row["traffic"], shown)
     print(found["speed"])
 
 

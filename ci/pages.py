@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from ci.report import Check, StepReport, Table
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-]\d\d:\d\d)?)?")
 _EVIDENCE = ("observed", "limit", "interval", "n")
 _ORDER = {kind: rank for rank, kind in enumerate((Found.REJECTED, Found.INCONCLUSIVE, Found.WARNED, Found.PASSED))}
 
@@ -30,6 +32,7 @@ def write(report: StepReport, path: Path) -> None:
         result=report.result,
         checks=ordered(report.result.checks),
         numeric=numeric,
+        moment=moment,
         filled={name: any(getattr(c, name) is not None for c in report.result.checks) for name in _EVIDENCE},
         seconds=_seconds(report),
         files=f"{path.stem}_files",
@@ -49,6 +52,11 @@ def numeric(table: Table, place: int) -> bool:
     """Say whether a column holds numbers, and gaps at most: such are shown right-aligned, with their heading."""
     values = [row[place] for row in table.rows if row[place] is not None]
     return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def moment(value: object) -> bool:
+    """Say whether a cell holds a moment in ISO 8601, which no line is to break."""
+    return isinstance(value, str) and _MOMENT.fullmatch(value) is not None
 
 
 def _copy_pictures(report: StepReport, folder: Path) -> None:

@@ -85,6 +85,20 @@ class Approvals(Model):
     valid_hours: float = Field(24, gt=0, description="How long an approval of one release digest holds, hours.")
 
 
+class Events(Model):
+    """Where servers send a sample of their predictions: a collection service."""
+
+    url: str = Field(
+        pattern=r"^https?://[^\s@]{1,500}$",
+        description="Address to post to: the front door of a collection service, or whatever else takes NDJSON.",
+    )
+    token_env: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        description="Environment variable that holds the bearer token, where deploys run.",
+    )  # fmt: skip
+    rate: float = Field(1.0, gt=0, le=1, description="Share of requests that become events.")
+
+
 class Environment(Model):
     """One environment."""
 
@@ -103,6 +117,7 @@ class Environment(Model):
     windows: list[Window] = Field(default_factory=list, description="When something may enter; always if empty.")
     approvals: Approvals = Approvals()
     verification: Verification = Verification()
+    events: Events | None = Field(None, description="Where predictions are sent; nowhere if null.")
 
 
 def strategy_like(order: list[Environment], name: str, kind: str | None) -> Strategy | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -33,6 +33,21 @@ class Jenkins(Model):
     tries: int = Field(4, ge=1, le=10, description="Tries of one request; waits between them double.")
     poll_s: float = Field(10, gt=0, le=600, description="Time between two looks at queue and build, seconds.")
     follow_s: float = Field(14_400, gt=0, le=604_800, description="Longest wait for the build's end, seconds.")
+
+
+class Renewal(Model):
+    """`retrain` in a project's params: when a new data version is a reason to learn anew."""
+
+    on: Literal["always", "drift", "schedule", "never"] = Field(
+        "drift", description="Each data version; one that drifted; one that is much newer than the live release; none."
+    )
+    drifted_share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="Share of drifted features that is a reason; the target or a critical one always is.",
+    )
+    every_days: float = Field(28, gt=0, le=3650, description="By how much newer it must be (schedule), days.")
 
 
 class Retraining(Model):

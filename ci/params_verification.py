@@ -8,17 +8,20 @@ from pydantic import Field, model_validator
 
 from ci.params import Model, Name
 
-Kind = Literal["events", "distribution", "counts"]
-Source = Literal["servers", "envoy", "prometheus", "json"]
-Standard = Literal["errors", "refused", "slow", "scores", "door_errors"]
-STANDARD: tuple[Standard, ...] = ("errors", "refused", "slow", "scores", "door_errors")
+Kind = Literal["events", "distribution", "counts", "quality"]
+Source = Literal["servers", "envoy", "prometheus", "json", "collector", "pairs"]
+Standard = Literal["errors", "refused", "slow", "scores", "door_errors", "quality", "disagreement"]
+STANDARD: tuple[Standard, ...] = ("errors", "refused", "slow", "scores", "door_errors", "quality", "disagreement")
 _SELECTOR = "Selector or query text; $project, $version, $cluster and $environment are filled in."
 
 
 class Rule(Model):
     """What is asked of one metric."""
 
-    kind: Kind = Field("events", description="events: bad of all; distribution: buckets; counts: events alone.")
+    kind: Kind = Field(
+        "events",
+        description="events: bad of all; distribution: buckets; counts: events alone; quality: labelled answers.",
+    )
     source: Source | None = Field(None, description="Who is asked; the section's `source` if null.")
     critical: bool = Field(True, description="May it roll a release back? Critical metrics share alpha.")
     required: bool = Field(True, description="Must it be shown not to be worse before a rollout goes on?")
@@ -30,6 +33,12 @@ class Rule(Model):
     )
     limit: float | None = Field(
         None, gt=0, lt=1, description="Largest share of bad requests where there is no baseline to compare with."
+    )
+    against: Literal["baseline", "limit"] = Field(
+        "baseline", description="What it is held against in a rollout; a lone release is always held to a limit."
+    )
+    tolerance: float | None = Field(
+        None, gt=0, description="Difference of two answers, or of an answer and its label, that is none."
     )
     bad: str | None = Field(None, max_length=1000, description=f"Bad events. {_SELECTOR}")
     total: str | None = Field(None, max_length=1000, description=f"All events. {_SELECTOR}")
@@ -81,6 +90,16 @@ class JsonApi(Http):
     )
 
 
+class Collector(Http):
+    """The collection service that keeps predictions with their labels (`collector/`)."""
+
+    url_env: str | None = Field(None, description="Environment variable with the base address, in place of `url`.")
+    days: int = Field(400, ge=7, le=4000, description="Newest days that are counted.")
+    min_rows: int = Field(20, ge=1, description="Fewest labelled answers of a day that counts.")
+    min_labelled: float = Field(0.5, gt=0, le=1, description="Smallest share of a day's answers that is labelled.")
+    page: int = Field(10_000, ge=1, le=10_000, description="Labelled answers in one request.")
+
+
 class Acceptance(Model):
     """What is asked before any statistics."""
 
@@ -119,6 +138,11 @@ class Verification(Model):
     )
     prometheus: Http = Http()
     json_api: JsonApi = JsonApi()
+    collector: Collector = Collector()
+    alone: Literal["limits", "predecessor"] = Field(
+        "limits",
+        description="What a lone release is held against: its limits, or what was recorded of the one before it.",
+    )
     acceptance: Acceptance = Acceptance()
 
     @model_validator(mode="after")
@@ -127,6 +151,8 @@ class Verification(Model):
             raise ValueError("stale_s must be at least window_s, or no window ever counts")
         for name, rule in self.metrics.items():
             _complete(name, rule, rule.source or self.source)
+        if self.source in {"collector", "pairs"}:
+            raise ValueError(f"source: {self.source} counts only what is asked of it by name")
         for source, http in (("prometheus", self.prometheus), ("json", self.json_api)):
             asked = source == self.source or any(rule.source == source for rule in self.metrics.values())
             if asked and http.url is None:
@@ -146,6 +172,8 @@ def _complete(name: str, rule: Rule, source: Source) -> None:
     given = {key for key, value in told.items() if value}
     if name in STANDARD and not given:
         return
+    if rule.kind == "quality" or source in {"collector", "pairs"}:
+        raise ValueError(f"metrics.{name}: only the standard metrics quality and disagreement are asked for there")
     wanted = {"events": {"bad", "total"}, "distribution": {"buckets"}, "counts": {"bad"}}[rule.kind]
     if given != wanted:
         raise ValueError(f"metrics.{name}: {rule.kind} takes {' and '.join(sorted(wanted))}")

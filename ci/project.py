@@ -24,6 +24,8 @@ from ci.errors import BadInput
 from ci.params import Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
 from ci.params_publishing import Freshness, Publish
+from ci.params_retraining import Renewal
+from ci.params_services import SERVICES
 from ci.sources import Source
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class ProjectParams(Model):
     train: Train
     evaluate: Evaluate
     gate: Policy = Field(Policy(), description="The policy of `steps.gate`.")
+    retrain: Renewal = Field(Renewal(), description="When new data is a reason to learn anew.")
     publish: Publish = Field(Publish(), description="Where `steps.publish` puts data versions.")
     freshness: Freshness | None = Field(None, description="What consumers are promised; null promises nothing.")
 
@@ -131,12 +134,16 @@ class Project:
 
 def find(name: str) -> Project:
     """
-    Find a project by name.
+    Find a project by name; a service of Slipway's own has the name of one, and no folder.
 
     Raises:
         BadInput: there is no such folder; the message names the nearest.
     """
     folder = ROOT / name
+    if name in SERVICES:
+        if folder.exists():
+            raise BadInput(f"{folder}: {name} is the name of a service of Slipway's own", hint="rename the project")
+        return Project(name, folder)
     if not (folder / "contract.yaml").is_file():
         known = sorted(path.parent.name for path in ROOT.glob("*/contract.yaml"))
         near = difflib.get_close_matches(name, known, n=1)

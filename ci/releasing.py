@@ -32,6 +32,22 @@ if TYPE_CHECKING:
     from ci.releases.versions import Proposal
 
 
+class Sealed(Protocol):
+    """A verified bundle, of a model or of a service: what tells one release from another."""
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 of its manifest."""
+
+    @property
+    def signature(self) -> Mapping[str, Any]:
+        """What callers rely on."""
+
+    @property
+    def lineage(self) -> Mapping[str, Any]:
+        """What it was made from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a person asked for; `asked` names packagings, none of them means all that this machine can make."""
@@ -48,7 +64,7 @@ class Request:
 class Advisers(Protocol):
     """What releasing asks of others about a bundle."""
 
-    def version(self, history: History, bundle: Bundle, recipe: str) -> Proposal:
+    def version(self, history: History, bundle: Sealed, recipe: str) -> Proposal:
         """Propose the next version, by what changed since the last one."""
 
     def scan(self, folder: Path) -> Sequence[Check]:
@@ -60,7 +76,7 @@ class Advisers(Protocol):
 
 @dataclass(frozen=True)
 class Desk:
-    """With what it is done; `signer` is asked for once there is something to sign."""
+    """With what it is done; `signer` is asked for once there is something to sign, `opened` verifies a bundle."""
 
     ways: Sequence[Way]
     registry: Registry
@@ -70,6 +86,7 @@ class Desk:
     by: By
     git_commit: str | None
     say: Callable[[str], None]
+    opened: Callable[[Path], Sealed] = Bundle
 
 
 @dataclass(frozen=True)
@@ -101,7 +118,7 @@ def release(request: Request, desk: Desk) -> Result:
         NotPassed: the gate said no.
         Unavailable: what was asked for cannot be made here, or registry or ledger do not answer.
     """
-    bundle = Bundle(request.folder)
+    bundle = desk.opened(request.folder)
     verdict = None if request.ungated else gated.evidence(request.gate, bundle.digest)
     plan = planned(desk.ways, request.asked)
     history = desk.ledger.history(request.project)

@@ -30,7 +30,6 @@ class App:
     def __init__(self, state: State) -> None:
         self.state, self.routes = state, Routes(state)
         self._throttle = log.Throttle()
-        self._release = f"collector@{state.version}; bundle=collector".encode()
 
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Send) -> None:
         """Answer one request."""
@@ -76,7 +75,7 @@ class App:
             (b"content-type", kind),
             (b"content-length", b"%d" % length),
             (b"x-request-id", call.request_id),
-            (b"x-slipway-release", self._release),
+            (b"x-slipway-release", self.state.release),
             (b"x-content-type-options", b"nosniff"),
             *own,
         ]

@@ -100,10 +100,24 @@ def load(file: Path) -> Contract:
         BadOption: naming file and fact.
     """
     try:
-        contract = msgspec.json.decode(file.read_bytes(), type=Contract)
+        raw = file.read_bytes()
+    except OSError as error:
+        raise BadOption(f"{file}: {error.strerror or error}") from error
+    return parse(raw, file, file.stem)
+
+
+def parse(raw: bytes, file: Path, project: str) -> Contract:
+    """
+    Read one contract from its bytes; it must be of this project.
+
+    Raises:
+        BadOption: naming file and fact.
+    """
+    try:
+        contract = msgspec.json.decode(raw, type=Contract)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadOption(f"{file}: {error}") from error
-    fault = _fault(contract, file.stem)
+    fault = _fault(contract, project)
     if fault:
         raise BadOption(f"{file}: {fault}")
     return contract

@@ -30,6 +30,7 @@ class Settings:
     host: str = _option("127.0.0.1", "address to listen on")
     port: int = _option(8090, "port to listen on; 0 takes a free one", least=0, most=65535)
     contracts: str = _option("contracts", "folder of <project>.json, as python -m steps.contracts writes it")
+    bundle: str = _option("", "sealed folder of a release, which has the contracts in it; instead of --contracts")
     tokens: str = _option("tokens", "file with a line per sender: name, scopes, sha256 of the token")
     store: str = _option("sqlite:///collector.db", "sqlite:///PATH or postgresql://…; by environment only", secret=True)
     store_file: str = _option("", "file that holds the store's address, where it has a password in it")

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collector import VERSION
-from collector.contract import load_all
+from collector import VERSION, sealed
 from collector.disk import Disk
 from collector.event_form import EventForm
 from collector.outcome_form import OutcomeForm
@@ -52,6 +51,7 @@ class State:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
         self.version = settings.release_version or VERSION
+        self.bundle = ""  # as answers name it, once it is read
         self.draining = False
         self.projects: dict[str, Project] = {}
         self.tokens: Tokens = Tokens({})
@@ -68,6 +68,11 @@ class State:
         """Whether deliveries are taken."""
         return bool(self.projects) and not self.draining
 
+    @property
+    def release(self) -> bytes:
+        """The value of `X-Slipway-Release`: who answers."""
+        return f"collector@{self.version}; bundle={self.bundle}".encode()
+
     def load(self) -> None:
         """
         Read contracts and tokens, at the start and on SIGHUP; what is there stays if anything is wrong.
@@ -77,10 +82,10 @@ class State:
             StoreError: the store did not answer.
         """
         tokens = Tokens.load(Path(self.settings.tokens))
-        contracts = load_all(Path(self.settings.contracts))
-        projects = {name: Project(contract, self.settings) for name, contract in contracts.items()}
+        found = sealed.load(self.settings.bundle, self.settings.contracts)
+        projects = {name: Project(contract, self.settings) for name, contract in found.contracts.items()}
         self.writer.ask(lambda session: _register(session, projects), 0).result(self.settings.commit_timeout_s)
-        self.tokens, self.projects = tokens, projects
+        self.tokens, self.projects, self.bundle = tokens, projects, found.name
 
     async def look(self, work: Callable[[View], Any]) -> Any:
         """Look at the store, in a thread."""

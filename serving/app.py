@@ -52,6 +52,8 @@ class App:
         if not self._at_once(call, reply, live):
             await send(self._head(call, reply, live))
             await send({"type": "http.response.body", "body": reply.body})
+        if call.shadow:
+            self.state.shadow.note(call, reply, live)
         requests = live.telemetry if live else self.state.nobody
         requests.done(route, _OUTCOMES.get(status) or _outcome(status), perf_counter() - start)
         if call.synthetic:

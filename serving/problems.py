@@ -10,6 +10,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# Nothing was done, and another server may have a model: a router sends such a request there. Overload is not marked so,
+# because then others have enough to do as well.
+ELSEWHERE = ((b"retry-after", b"1"), (b"x-slipway-elsewhere", b"1"))
 LISTED = 100  # faults that an answer spells out; the rest is a number
 _SHOWN = 40  # characters of a caller's value that an answer repeats
 

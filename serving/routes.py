@@ -10,7 +10,7 @@ import msgspec
 
 from serving import docs, openapi, tensors
 from serving.metrics import CONTENT_TYPE, labels
-from serving.problems import Problem
+from serving.problems import ELSEWHERE, Problem
 from serving.telemetry import new_page, write_build, write_process
 from serving.wire import JSON, Reply, check_type
 
@@ -45,6 +45,7 @@ class Routes:
             "/v2/health/ready": ("health", "GET", self.ready),
             "/v2/repository/index": ("repository", "POST", self.index),
             "/metrics": ("metrics", "GET", self.metrics),
+            "/v2/shadow": ("shadow", "GET", self.shadow),
             "/openapi.json": ("docs", "GET", self.openapi),
             "/docs": ("docs", "GET", self.docs),
             "/docs.js": ("docs", "GET", self.docs),
@@ -88,7 +89,7 @@ class Routes:
     def _live(self, name: str, version: str | None) -> Live:
         live = self.state.repository.live
         if live is None:
-            raise Problem(503, "not-ready", "no model has been loaded yet", headers=[(b"retry-after", b"1")])
+            raise Problem(503, "not-ready", "no model has been loaded yet", headers=ELSEWHERE)
         release = live.model.release
         if name != release.name:
             raise Problem(404, "no-model", f"there is no model of that name; this server has {release.name}")
@@ -136,7 +137,7 @@ class Routes:
         """Describe the service."""
         live = self.state.repository.live
         if live is None:
-            raise Problem(503, "not-ready", "no model has been loaded yet", headers=[(b"retry-after", b"1")])
+            raise Problem(503, "not-ready", "no model has been loaded yet", headers=ELSEWHERE)
         return reply(openapi.document(live.model, self.state.settings.max_rows))
 
     async def docs(self, call: Call) -> Reply:
@@ -161,6 +162,10 @@ class Routes:
             page.sample("slipway_events_total", labels(outcome=outcome), number)
         write_process(page)
         return Reply(200, CONTENT_TYPE, page.render())
+
+    async def shadow(self, call: Call) -> Reply:
+        """Tell what was answered while copies were sent to a shadow."""
+        return self.state.shadow.page(call.scope.get("query_string", b""))
 
     async def index(self, call: Call) -> Reply:
         """List the model."""

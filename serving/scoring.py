@@ -10,7 +10,7 @@ import numpy as np
 
 from serving import tensors
 from serving.encoded import Encoded, Row
-from serving.problems import Faults, Invalid, Problem
+from serving.problems import ELSEWHERE, Faults, Invalid, Problem
 from serving.wire import JSON, OCTETS, Reply, check_type
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Scoring:
         """Let a request in, or say why not before it has cost anything."""
         live = self.repository.live
         if live is None:
-            raise Problem(503, "not-ready", "no model has been loaded yet", headers=_NEXT)
+            raise Problem(503, "not-ready", "no model has been loaded yet", headers=ELSEWHERE)
         if self.active >= self.settings.max_concurrency:
             raise Problem(503, "overload", f"{self.active} predictions are under way", headers=_NEXT)
         call.live = live

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from serving.metrics import labels
 from serving.repository import Repository
 from serving.scoring import Scoring
+from serving.shadow import Answers
 from serving.telemetry import Requests
 from serving.wire import Bodies
 
@@ -26,6 +27,7 @@ class State:
         self.repository = Repository(settings, self.executor)
         self.bodies = Bodies(settings)
         self.scoring = Scoring(settings, self.repository, self.bodies, self.executor, events)
+        self.shadow = Answers()
         self.nobody = Requests(labels(model="", version="", bundle=""), settings.slo_ms / 1000)
 
     @property

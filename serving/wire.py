@@ -40,7 +40,7 @@ class Call:
 
     __slots__ = (
         "authorization", "content_length", "content_type", "encoding", "expects", "header_length", "live",
-        "method", "path", "receive", "request_id", "scope", "synthetic",
+        "method", "path", "receive", "request_id", "scope", "shadow", "synthetic",
     )  # fmt: skip
 
     def __init__(self, scope: Any, receive: Callable[[], Awaitable[Any]]) -> None:
@@ -51,7 +51,7 @@ class Call:
         self.content_type = self.encoding = self.authorization = b""
         self.content_length = self.header_length = -1
         self.expects = self.synthetic = False
-        self.request_id = b""
+        self.request_id = self.shadow = b""
         for name, value in scope["headers"]:
             if name in _HEADERS:
                 _HEADERS[name](self, value)
@@ -87,6 +87,10 @@ class Call:
         """Note that nobody waits for the answer: such requests are counted apart and become no events."""
         self.synthetic = value == b"1"
 
+    def set_shadow(self, value: bytes) -> None:
+        """Note that the router sends a copy of this request, or that this is the copy; the answer is kept under this mark."""
+        self.shadow = value if len(value) == 8 else b""
+
     def set_expects(self, _: bytes) -> None:
         """Note that the client waits before it sends its body."""
         self.expects = True
@@ -100,6 +104,7 @@ _HEADERS: dict[bytes, Callable[[Call, bytes], None]] = {
     b"inference-header-content-length": Call.set_header_length,
     b"authorization": Call.set_authorization,
     b"expect": Call.set_expects,
+    b"x-slipway-shadow": Call.set_shadow,
     b"x-slipway-synthetic": Call.set_synthetic,
 }
 # Unique without asking the system for randomness each time: a prefix of this process, and a number.

@@ -1,7 +1,8 @@
 """
 Make a release of an accepted bundle: as an image that serves, a wheel that is embedded, data that servers pull.
 
-Reads   artifacts/<project>/, reports/<project>/gate.json, `registry`, `signing` and `image` in params.yaml, serving/
+Reads   artifacts/<project>/, reports/<project>/gate.json, `registry`, `signing` and `image` in params.yaml, serving/;
+        for --project collector all contracts and collector/: its bundle is made, and its smoke test is its gate
 Writes  the registry, dist/, one tag in the ledger, reports/<project>/package.json
 Exits   0 passed, 2 bad input, 3 rejected, 5 unavailable
 """
@@ -32,8 +33,8 @@ def main(
     run: cli.Run, kinds: str | None, folder: Path | None, version: str | None, ungated: str | None, dry_run: bool
 ) -> Result:
     """Package a bundle, prove that it answers, push it by digest and register the release."""
-    from ci.adapters.releasing import asked_for, desk
-    from ci.releasing import Request, release
+    from ci.adapters.releasing import asked_for, package
+    from ci.releasing import Request
 
     project = run.project
     request = Request(
@@ -45,7 +46,7 @@ def main(
         ungated=ungated,
         dry_run=dry_run,
     )
-    return release(request, desk(run.say, ungated))
+    return package(project, request, run.say)
 
 
 if __name__ == "__main__":

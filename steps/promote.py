@@ -36,7 +36,7 @@ def main(
 ) -> Result:  # fmt: skip
     """Check everything, move the traffic, verify, and remember it; on failure, back to the former release."""
     from ci.adapters import floors, notifying, people
-    from ci.params_environments import strategy_like
+    from ci.adapters.wanted import strategy as wanted_strategy
     from ci.promotion.checks import Wish
     from ci.promotion.promote import promote
     from ci.shared import shared
@@ -47,7 +47,7 @@ def main(
         floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, approver, by.build, force
     )
     place = floors.floor(project, target, common, say=run.say)
-    chosen = strategy_like(common.environments, target, strategy)
+    chosen = wanted_strategy(project, common, target, strategy)
     result = promote(project, wish, place, strategy=chosen, dry_run=dry_run)
     about = notifying.About("promotion", project, target, by.actor, f"{project}@v{wish.version}")
     return notifying.told(result, about, common, quiet=dry_run)

@@ -1,7 +1,8 @@
 """
-Learn a model anew when a release fell in quality or the world moved; once for each fault.
+Learn a model anew when a release fell in quality, the world moved or new data came; once for each of them.
 
-Reads   what steps.watch remembers (or --windows), the release ledger, the source, `retraining` in params.yaml
+Reads   what steps.watch remembers (or --windows), data/<project>/check.json, the release ledger, the source, `retraining`
+        in params.yaml, `retrain` in the project's params
 Writes  the cases beside the environment's state, reports/<project>/retrain.json; as_of and a release, without Jenkins
 Exits   0 passed, 2 bad input, 3 rejected, 4 inconclusive, 5 unavailable
 """
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 
 @cli.step()
-@click.option("--env", required=True, metavar="ENVIRONMENT", help="Whose live release may have a fault.")
-@click.option("--as-of", metavar="DATE", help="Learn from rows before this date.  [default: today, UTC]")
-@click.option("--because", type=click.Choice(["quality", "drift"]), help="Open an incident by hand; needs a reason.")
+@click.option("--env", metavar="ENVIRONMENT", help="Whose live release may have a fault.  [default: the last]")
+@click.option("--as-of", metavar="DATE", help="Learn from rows before this date.  [default: today, UTC; data: its own]")
+@click.option("--because", type=click.Choice(["quality", "drift", "data"]),
+              help="Open an incident by hand, which needs a reason; data: ask the project's policy.")  # fmt: skip
 @click.option("--reason", default="", show_default=False, help="Why; the job is told.")
 @click.option(
     "--windows", type=click.Path(path_type=Path), metavar="FILE", help="Windows of another monitoring (JSON)."
@@ -41,7 +43,7 @@ def main(run: cli.Run, **options: Any) -> Result:
     if wanted.here:
         return retraining.run_here(project, wanted, run.say)
     result = retraining.retrained(project, wanted, common, run.say)
-    about = notifying.About("retraining", project.name, wanted.env)
+    about = notifying.About("retraining", project.name, wanted.env or common.environments[-1].name)
     return notifying.told(result, about, common, quiet=wanted.dry_run or "started" not in result.data)
 
 

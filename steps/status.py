@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 @cli.step(project=False)
-@click.option("--only", metavar="PROJECT", help="One project.  [default: all]")
+@click.option("--only", metavar="PROJECT", help="One project, or collector.  [default: all]")
 @click.option("--env", metavar="ENVIRONMENT", help="One environment.  [default: all]")
 def main(run: cli.Run, only: str | None, env: str | None) -> Result:
     """Hold what should run against what runs, in every environment; touch nothing."""
     from ci.adapters import floors
     from ci.promotion.telling import lines, status
-    from ci.shared import chosen, shared
+    from ci.shared import deployed, shared
 
     common = shared()
-    projects = chosen(common, only)
+    projects = deployed(common, only)
     histories, unread = floors.histories(floors.ledger(common), projects)
     result = status(floors.places(common, projects, env), histories, unread)
     run.say(lines(result))

@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 @click.option("--actor", metavar="PERSON", help="Who asks.  [default: Jenkins's user, or Git's]")
 def main(run: cli.Run, env: str, actor: str | None) -> Result:
     """Stop router and servers of one project in one environment, and nothing else."""
-    from ci.adapters import environments, people, wanted
+    from ci.adapters import environments, people
     from ci.rollout.telling import told
     from ci.shared import shared
 
-    common = shared()
-    running = environments.running(run.project.name, wanted.environment(env, common), common, say=run.say)
+    running = environments.named(run.project.name, env, shared(), run.say)
     moved = running.stop(people.actor(actor))
     return told(moved, running.actual())
 

@@ -14,15 +14,15 @@ from ci.packaging.wheelhouse import Target, pins
 from ci.releases.versions import Described, Proposal, propose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ci.ledger.history import History
-    from ci.model.bundles import Bundle
     from ci.packaging.interface import Registry
     from ci.packaging.way import Order
     from ci.params_packaging import Image
     from ci.releases.record import Release
+    from ci.releasing import Sealed
     from ci.report import Check
 
 _LIMIT = 16 << 20  # bytes of a signature or lineage
@@ -30,13 +30,19 @@ _LIMIT = 16 << 20  # bytes of a signature or lineage
 
 @dataclass(frozen=True)
 class HouseAdvisers:
-    """`registry` has the bundles of former releases; `database` lists known vulnerabilities, None where there is none."""
+    """
+    `registry` has the bundles of former releases; `database` lists known vulnerabilities, None where there is none.
+
+    `lock` names what the server consists of, `bill` draws the bill of materials.
+    """
 
     registry: Registry
     image: Image
     database: Path | None = None
+    lock: Path = LOCK
+    bill: Callable[[str, str, Path, str, Sequence[locks.Locked]], bytes] = sbom
 
-    def version(self, history: History, bundle: Bundle, recipe: str) -> Proposal:
+    def version(self, history: History, bundle: Sealed, recipe: str) -> Proposal:
         """
         Propose a version by comparing the bundle with the last release's.
 
@@ -63,12 +69,16 @@ class HouseAdvisers:
 
     def sbom(self, order: Order) -> bytes:
         """List the model and the packages that its server is locked to."""
-        return sbom(order.project, order.version, order.folder, order.bundle, self._locked())
+        return self.bill(order.project, order.version, order.folder, order.bundle, self._locked())
 
     def _locked(self) -> list[locks.Locked]:
         """Return the packages of the lock that are for the image's platform."""
-        wanted = {(pin.name, pin.version) for pin in pins(LOCK, Target(self.image.python, self.image.platform))}
-        return [item for item in locks.read(LOCK.read_text("utf-8"), str(LOCK)) if (item.name, item.version) in wanted]
+        wanted = {(pin.name, pin.version) for pin in pins(self.lock, Target(self.image.python, self.image.platform))}
+        return [
+            item
+            for item in locks.read(self.lock.read_text("utf-8"), str(self.lock))
+            if (item.name, item.version) in wanted
+        ]
 
     def _described(self, record: Release) -> Described:
         """Fetch what a former bundle says of itself."""

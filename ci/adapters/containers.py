@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ci.adapters.engine import Docker, _line, _Stream
+from ci.adapters.engine import Docker, _line, _Stream, packed
 from ci.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -154,15 +153,9 @@ class Containers(Docker):
         with suppress(Gone):
             self._of(name, lambda: self._client.api.remove_container(name, force=True, v=True))
 
-    def put(self, name: str, folder: str, files: Mapping[str, bytes], owner: int = NOBODY) -> None:
+    def put(self, name: str, folder: str, files: Mapping[str, bytes], owner: int = NOBODY, mode: int = 0o644) -> None:
         """Write files into a container, running or not. No reader should be there yet: it would see parts of them."""
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w") as archive:
-            for path, data in files.items():
-                entry = tarfile.TarInfo(path)
-                entry.size, entry.mode, entry.uid, entry.gid = len(data), 0o644, owner, owner
-                archive.addfile(entry, io.BytesIO(data))
-        self._of(name, lambda: self._client.api.put_archive(name, folder, out.getvalue()))
+        self._of(name, lambda: self._client.api.put_archive(name, folder, packed(files, owner, mode)))
 
     def get(self, name: str, path: str) -> dict[str, bytes] | None:
         """

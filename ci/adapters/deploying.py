@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.adapters import environments, floors, people, wanted
-from ci.params_environments import strategy_like
 from ci.promotion.checks import Wish
 from ci.promotion.promote import promote
 from ci.rollout.telling import planned, told
@@ -41,18 +40,17 @@ def deploy(project: str, order: Order, shared: Shared, say: Callable[[str], None
         BadInput: no such environment or release, or a trial outside the first environment.
         Unavailable: ledger, registry or environment do not answer.
     """
-    place = wanted.environment(order.environment, shared)
+    place = wanted.environment(order.environment, shared.of(project))
     found = wanted.trial(project, place, order.release, order.record, order.bundles, shared)
-    strategy = strategy_like(shared.environments, place.name, order.strategy)
+    strategy = wanted.strategy(project, shared, place.name, order.strategy)
     by = people.by(order.actor, order.reason)
     if found is None:
         wish = Wish(floors.version(str(order.release), project), place.name, by.actor, by.reason, build=by.build)
-        return promote(
-            project, wish, floors.floor(project, place.name, shared), strategy=strategy, dry_run=order.dry_run
-        )
+        floor = floors.floor(project, place.name, shared, say=say)
+        return promote(project, wish, floor, strategy=strategy, dry_run=order.dry_run)
     folders = environments.FolderBundles(*order.bundles) if order.bundles else None
     running = environments.running(project, place, shared, bundles=folders, say=say)
     if order.dry_run:
         return planned(found, strategy or place.strategy, place, running.actual())
-    verifier = environments.verifier(project, place, shared)
+    verifier = environments.verifier(project, place, shared, say)
     return told(running.roll_out(found, strategy or place.strategy, verifier, by.actor), running.actual())

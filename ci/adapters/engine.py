@@ -125,16 +125,22 @@ class Docker:
         return found
 
     @contextmanager
-    def started(self, image_id: str, *, user: str, environment: Mapping[str, str]) -> Iterator[DockerContainer]:
-        """Run an image with as little as it can be given; remove the container when the block ends."""
+    def started(
+        self, image_id: str, *, user: str, environment: Mapping[str, str], data: Mapping[str, bytes] | None = None
+    ) -> Iterator[DockerContainer]:
+        """Run an image with as little as it can be given; remove the container, and its volume, when the block ends."""
         container = self._ask(
-            lambda: self._client.containers.run(
+            lambda: self._client.containers.create(
                 image_id, detach=True, name=f"slipway-test-{uuid4().hex[:12]}", user=user, read_only=True,
                 network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"], pids_limit=256,
                 mem_limit="1g", environment=dict(environment), labels={LABEL: "test"},
+                volumes=None if data is None else ["/data"],
             )
         )  # fmt: skip
         try:
+            if data is not None:
+                self._ask(lambda: container.put_archive("/data", packed(data, owner=0)))
+            self._ask(container.start)
             yield DockerContainer(container, self._ask)
         finally:
             with suppress(self._errors.NotFound):
@@ -210,6 +216,17 @@ class _Stream(io.RawIOBase):
         part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(part)] = part
         return len(part)
+
+
+def packed(files: Mapping[str, bytes], owner: int, mode: int = 0o644) -> bytes:
+    """Return files of one owner as the tar file in which an engine takes them."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode, entry.uid, entry.gid = len(data), mode, owner, owner
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
 
 
 def _found(document: Mapping[str, Any]) -> Found:

@@ -7,10 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ci.adapters import wanted
 from ci.adapters.envoy import ProcessRouter
 from ci.adapters.http import ask
 from ci.adapters.states import FolderState
 from ci.adapters.targets.process import ProcessTarget, free_port
+from ci.adapters.targets.servers import server_of
 from ci.adapters.targets.units import Units
 from ci.errors import BadInput, Unavailable
 from ci.rollout.engine import Environments
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from ci.rollout.interface import Arm, Verifier
     from ci.rollout.targets import Bundles
     from ci.shared import Shared
+
+_READY = "/v2/health/ready"
 
 
 def running(
@@ -43,6 +47,7 @@ def running(
         BadInput: a bundle folder for a target that runs images.
         Unavailable: the Docker engine does not answer.
     """
+    environment = shared.seen(project, environment)
     if environment.target.kind == "docker":
         from ci.adapters.targets.engine_environment import opened
 
@@ -56,8 +61,20 @@ def running(
     units = Units(folder / "processes")
     door = Door(project=project, environment=environment.name, host="127.0.0.1", port=first.door,
                 admin_host="127.0.0.1", admin_port=first.admin, folder=str(folder / "router"))  # fmt: skip
-    target = ProcessTarget(units, bundles or RegistryBundles(shared), Path(environment.root))
+    server = server_of(project, environment, shared)
+    target = ProcessTarget(units, bundles or RegistryBundles(shared), Path(environment.root), server=server)
     return Environments(environment, target, ProcessRouter(units, door), store, lambda: first, say)
+
+
+def named(project: str, name: str, shared: Shared, say: Callable[[str], None] = lambda _text: None) -> Environments:
+    """
+    Open one project in the environment of a name.
+
+    Raises:
+        BadInput: there is none of that name.
+        Unavailable: the Docker engine does not answer.
+    """
+    return running(project, wanted.environment(name, shared), shared, say=say)
 
 
 def verifier(
@@ -67,19 +84,40 @@ def verifier(
     from ci.adapters.monitoring.looking import verifier as looking
     from ci.verification.deciding import AtDeadline, FirstOfAll
 
+    environment = shared.seen(project, environment)
     policy, first = environment.verification, _health_of(project, environment, shared)
     if policy.by == "health":
         return first
     bundles = [Path("artifacts", project), Path(environment.root, "bundles")]
-    return FirstOfAll(first, AtDeadline(looking(policy, say, bundles), policy))
+    found = looking(policy, say, bundles, send=sender(project, environment, shared))
+    return FirstOfAll(first, AtDeadline(found, policy))
 
 
-def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
+def watcher(
+    project: str, environment: Environment, shared: Shared, say: Callable[[str], None] = lambda _text: None
+) -> Verifier:
+    """Make what is asked of a release that is live alone: example rows, and by statistics its limits, record and labels."""
+    from ci.adapters.monitoring.looking import verifier as looking
+
+    environment = shared.seen(project, environment)
+    policy = environment.verification
+    if policy.by == "health":
+        return _health_of(project, environment, shared)
+    return looking(policy, say, [Path("artifacts", project), Path(environment.root, "bundles")])
+
+
+def sender(project: str, environment: Environment, shared: Shared) -> Callable[..., tuple[int, dict[str, str], bytes]]:
+    """Return what sends requests to servers: this machine, or Envoy's container where only that gets through."""
     if environment.target.kind == "docker":
         from ci.adapters.targets.engine_environment import asker
 
-        return HealthVerifier(HttpProber(asker(project, environment, environment.target, shared)))
-    return health()
+        return asker(project, environment, environment.target, shared)
+    return ask
+
+
+def _health_of(project: str, environment: Environment, shared: Shared) -> Verifier:
+    prober = HttpProber if shared.services.of(project) is None else ServiceProber
+    return HealthVerifier(prober(sender(project, environment, shared)))
 
 
 def health(**options: Any) -> Verifier:
@@ -140,6 +178,25 @@ class HttpProber:
         found = dict(line.split(": ") for line in raw.decode().splitlines() if ": " in line)
         start = f"cluster.{cluster}.external.upstream_rq_"
         return int(found.get(start + "completed", 0)), int(found.get(start + "5xx", 0))
+
+
+class ServiceProber(HttpProber):
+    """Asks a service of Slipway's own whether it is ready: nothing is written into its store."""
+
+    def example(self, arm: Arm) -> Any:
+        """Return what is asked for, where the server answers at all."""
+        with suppress(Unavailable):
+            status, _, _ = self._send(f"http://{arm.addresses[0]}{_READY}")
+            return _READY if status == 200 else None
+        return None
+
+    def predict(self, door: str, row: Any, version: str) -> tuple[int, str]:
+        """GET that through the door, from one release."""
+        try:
+            status, headers, _ = self._send(f"{door}{row}", headers={"x-slipway-release": version}, timeout_s=10)
+        except Unavailable:
+            return 0, ""
+        return status, headers.get("x-slipway-release", "")
 
 
 def _blank(project: str, environment: Environment, seed: str) -> State:

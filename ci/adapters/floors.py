@@ -60,11 +60,12 @@ def floor(
     Raises:
         BadInput: there is no such environment.
     """
+    shared = shared.of(project)
     target = _environment(environment, shared)
     return Floor(
         shared.environments,
         _running(project, target, shared, say=say),
-        _verifier(project, target, shared),
+        _verifier(project, target, shared, say),
         records(project, target, shared, timeout_s=timeout_s),
         RegistrySignatures(shared),
     )
@@ -188,10 +189,10 @@ def _running(project: str, environment: Environment, shared: Shared, **how: Any)
     return running
 
 
-def _verifier(project: str, environment: Environment, shared: Shared) -> Verifier:
+def _verifier(project: str, environment: Environment, shared: Shared, say: Callable[[str], None]) -> Verifier:
     """Return who looks at a candidate: statistics where they are there, else a check of its health."""
     made = getattr(_machinery(), "verifier", None)
-    verifier: Verifier = made(project, environment, shared) if made else _machinery().health()
+    verifier: Verifier = made(project, environment, shared, say) if made else _machinery().health()
     return verifier
 
 

@@ -65,7 +65,6 @@ def chosen(project: str, environment: str | None, door: str | None) -> str:
         BadInput: neither or both were named, there is no such environment, or nothing runs there.
     """
     from ci.adapters import environments
-    from ci.adapters.wanted import environment as named
     from ci.shared import shared
 
     if (environment is None) is (door is None):
@@ -74,8 +73,7 @@ def chosen(project: str, environment: str | None, door: str | None) -> str:
         )
     if door is not None or environment is None:
         return str(door).rstrip("/")
-    common = shared()
-    actual = environments.running(project, named(environment, common), common).actual()
+    actual = environments.named(project, environment, shared()).actual()
     if actual.live is None or actual.door is None:
         raise BadInput(f"{project}: nothing runs in {environment}")
     return actual.door

@@ -11,6 +11,7 @@ from ci.errors import BadInput
 from ci.files import read_json
 from ci.model import bundle
 from ci.packaging import data
+from ci.params_services import SERVICES
 
 if TYPE_CHECKING:
     from ci.ledger.interface import Ledger
@@ -25,6 +26,10 @@ def release_of(ledger: Ledger, project: str, version: str | None) -> Release:
     Raises:
         BadInput: there is none.
     """
+    if project in SERVICES:
+        raise BadInput(
+            f"{project}: is a service, which has no golden rows", hint="steps.package puts it to its smoke test"
+        )
     history = ledger.history(project)
     versions = sorted(history.versions(), key=lambda item: tuple(int(part) for part in item.split(".")))
     wanted = version or (versions[-1] if versions else None)

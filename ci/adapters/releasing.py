@@ -12,13 +12,19 @@ from ci.adapters.advisers import HouseAdvisers
 from ci.adapters.engine import Docker
 from ci.errors import BadInput
 from ci.packaging.ways import Data, Embedded, Service
-from ci.releasing import Desk
+from ci.params_services import SERVICES
+from ci.releasing import Desk, Request, release
 from ci.shared import shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ci.packaging.interface import Registry
+    from ci.packaging.way import Way
     from ci.params_packaging import Registry as Place
+    from ci.project import Project
+    from ci.report import Result
+    from ci.shared import Shared
 
 KINDS = ("service", "embedded", "data")
 
@@ -39,6 +45,20 @@ def asked_for(text: str | None) -> tuple[str, ...]:
     return asked
 
 
+def package(project: Project, asked: Request, say: Callable[[str], None]) -> Result:
+    """
+    Make a release of a model's bundle, or of a service, whose bundle is made first.
+
+    Raises:
+        BadInput, NotPassed, Unavailable: as `ci.releasing.release`.
+    """
+    if project.name in SERVICES:
+        from ci.adapters import services
+
+        return services.package(asked, say)
+    return release(asked, desk(say, asked.ungated))
+
+
 def desk(say: Callable[[str], None], ungated: str | None) -> Desk:
     """
     Open the doors; Docker's, and the signing key's, only when somebody goes through.
@@ -48,23 +68,39 @@ def desk(say: Callable[[str], None], ungated: str | None) -> Desk:
     """
     settings = shared()
     place, store = settings.registry, registry.found(settings.registry)
-    connect = partial(Docker, settings.image.timeout_s, login(place, os.environ))
-    database = settings.image.vulnerabilities
     ways = (
-        Service(store, place, settings.image, connect, wheels.fill),
+        Service(store, place, settings.image, engine(settings), wheels.fill),
         Embedded(store, place, wheels.tried),
         Data(store, place),
     )
+    return furnished(settings, store, ways, HouseAdvisers(store, settings.image, vulnerable(settings)), say, ungated)
+
+
+def furnished(
+    settings: Shared, store: Registry, ways: Sequence[Way], advisers: HouseAdvisers, say: Callable[[str], None],
+    ungated: str | None,
+) -> Desk:  # fmt: skip
+    """Put ledger, signing key and the name of whoever asks on a desk."""
     return Desk(
         ways=ways,
         registry=store,
         ledger=floors.ledger(settings),
         signer=partial(keys.signer, settings.signing, say),
-        advisers=HouseAdvisers(store, settings.image, Path(database) if database else None),
+        advisers=advisers,
         by=people.by(None, f"ungated: {ungated}" if ungated else ""),
         git_commit=os.environ.get("GIT_COMMIT") or git.head(),
         say=say,
     )
+
+
+def engine(settings: Shared) -> Callable[[], Docker]:
+    """Return what connects to the engine, with the registry's password for pushes."""
+    return partial(Docker, settings.image.timeout_s, login(settings.registry, os.environ))
+
+
+def vulnerable(settings: Shared) -> Path | None:
+    """Return where known vulnerabilities are listed, if they are."""
+    return Path(settings.image.vulnerabilities) if settings.image.vulnerabilities else None
 
 
 def login(place: Place, environ: Mapping[str, str]) -> tuple[str, str] | None:

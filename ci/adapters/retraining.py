@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ci.adapters import floors
 from ci.adapters.freshness import SourceData
@@ -19,14 +19,17 @@ from ci.ledger.event import Kind, moment_of
 from ci.params import parse
 from ci.params_watching import Cause
 from ci.promotion.checks import place_of
-from ci.report import Result
+from ci.report import Check, Found, Result
 from ci.retraining.cases import Attempt, Cases, Incident
+from ci.retraining.incidents import Nothing
 from ci.retraining.interface import Wanted
+from ci.retraining.renewal import drifted, renewal
 from ci.retraining.retrain import ENDS, Asked, Trigger, check_of, retrain
 from ci.watching.state import Look, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
 
     from ci.ledger.history import History
     from ci.params_environments import Environment
@@ -64,9 +67,9 @@ class FileCases:
 class Options:
     """The options of `steps.retrain`."""
 
-    env: str
+    env: str | None = None
     as_of: str | None = None
-    because: Cause | None = None
+    because: Cause | Literal["data"] | None = None
     reason: str = ""
     windows: Path | None = None
     close: bool = False
@@ -83,19 +86,44 @@ def retrained(project: Project, options: Options, common: Shared, say: Callable[
         BadInput: an option, a file or what was kept is wrong.
         Unavailable: the source, Jenkins or the ledger does not answer, or another trigger is at work.
     """
-    target = common.environments[place_of(options.env, common.environments)]
+    if options.env is None:
+        if not common.environments:
+            raise BadInput("--env: missing, and params.yaml has no environments")
+        options = replace(options, env=common.environments[-1].name)
+    target = common.environments[place_of(str(options.env), common.environments)]
     keeper, policy = FileCases.of(target, project.name), common.retraining
     history = _history(project.name, common)
     with held(keeper.path.with_suffix(".lock"), f"retraining of {project.name} in {options.env}"):
         memory = _memory(target, project.name, history, options)
-        live = history.live(options.env)
+        live, data = history.live(str(options.env)), SourceData(project, history)
         trigger = Trigger(
-            memory, keeper, SourceData(project, history), _starter(common, say), policy, lambda: datetime.now(UTC),
+            memory, keeper, data, _starter(common, say), policy, lambda: datetime.now(UTC),
             live.version if live else None, _born(history),
         )  # fmt: skip
-        when = read_date(options.as_of, datetime.now(UTC).date())
-        asked = Asked(when, _given(options, history), options.close, options.wait, options.dry_run)
-        return retrain(project.name, trigger, asked)
+        given, when = _given(options, history), read_date(options.as_of, datetime.now(UTC).date())
+        if options.because == "data":
+            when = read_date(options.as_of, project.params.as_of)
+            found = _of_data(project, options, live.version if live else None, data, when)
+            if isinstance(found, Nothing):
+                return Result(f"nothing to do: {found.why}", checks=[Check("policy", Found.PASSED, found.why)],
+                              data={"started": False})  # fmt: skip
+            given = found
+        return retrain(project.name, trigger, Asked(when, given, options.close, options.wait, options.dry_run))
+
+
+def _of_data(project: Project, options: Options, live: str | None, data: SourceData, when: date) -> Incident | Nothing:
+    """Ask the project's policy whether the data that is here is a reason; without a live release there is nothing to renew."""
+    if live is None:
+        return Nothing(f"nothing is live in {options.env}: the delivery pipeline makes first releases")
+    path = Path("data", project.name, "check.json")
+    check = read_json(path) if path.is_file() else None
+    drift = (
+        drifted(check, project.contract.target, project.params.check.drift.critical)
+        if isinstance(check, dict)
+        else None
+    )
+    fresh = data.fresh(live, when)
+    return renewal(project.params.retrain, str(options.env), live, fresh, drift, datetime.now(UTC))
 
 
 def run_here(project: Project, options: Options, say: Callable[[str], None]) -> Result:
@@ -142,11 +170,11 @@ def _given(options: Options, history: History) -> Incident | None:
     Raises:
         BadInput: no reason, or nothing is live that could have one.
     """
-    if options.because is None:
+    if options.because is None or options.because == "data":
         return None
     if not options.reason.strip():
         raise BadInput("--reason: missing: who starts a retraining by hand says why")
-    live = history.live(options.env)
+    live = history.live(str(options.env))
     if live is None:
         raise BadInput(f"--because: nothing is live in {options.env}")
     return Incident(key=f"{options.env}:v{live.version}:{live.number}", cause=options.because, version=live.version,

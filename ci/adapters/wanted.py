@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 from ci.errors import BadInput
 from ci.files import read_json, said_plainly, sha256
 from ci.params import parse
+from ci.params_environments import strategy_like
+from ci.params_services import SERVICES
 from ci.releases.record import Packaged, Release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ci.params_environments import Environment
+    from ci.params_environments import Environment, Strategy
     from ci.shared import Shared
 
 UNSIGNED = "unsigned"
+_OF_SERVICES = ("blue_green", "rolling")
 
 
 def environment(name: str, shared: Shared) -> Environment:
@@ -31,6 +34,19 @@ def environment(name: str, shared: Shared) -> Environment:
             return item
     known = ", ".join(item.name for item in shared.environments) or "none"
     raise BadInput(f"--env: {name}: no such environment (params.yaml has {known})")
+
+
+def strategy(project: str, shared: Shared, environment: str, kind: str | None) -> Strategy | None:
+    """
+    Return a strategy of another kind than the environment's; None where it is the same, or none was asked for.
+
+    Raises:
+        BadInput: one that compares answers, of a service that has none to compare.
+    """
+    if kind is not None and project in SERVICES and kind not in _OF_SERVICES:
+        raise BadInput(f"--strategy: {kind}: {project} is a service, whose answers cannot be compared",
+                       hint=f"one of {', '.join(_OF_SERVICES)}")  # fmt: skip
+    return strategy_like(shared.of(project).environments, environment, kind)
 
 
 def trial(

@@ -73,7 +73,7 @@ def watched(project: str, environment: str, common: Shared, by: By, *, dry_run: 
     post = Post(
         environment,
         cast("Watched", environments.running(project, target, common)),
-        environments.verifier(project, _holding(target), common),
+        environments.watcher(project, _holding(target), common),
         floors.records(project, target, common, timeout_s=floors.AT_NIGHT_S),
         keeper,
         common.watching,

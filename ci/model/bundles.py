@@ -49,7 +49,7 @@ class Bundle:
         self.folder = folder
         if not (folder / MANIFEST).is_file():
             raise BadInput(f"{folder}: not a bundle, it has no {MANIFEST}", hint="steps.bundle makes one")
-        _verify(folder)
+        verify(folder)
         self.digest = digest(folder)
         self.signature: dict[str, Any] = read_json(folder / SIGNATURE)
         self.evaluation: dict[str, Any] = read_json(folder / EVALUATION)
@@ -180,7 +180,13 @@ def _has(file: Path, document: Any, *names: str) -> None:
             raise BadInput(f"{file}: no {name}", hint="docs/reference/bundle.md describes the file")
 
 
-def _verify(folder: Path) -> None:
+def verify(folder: Path) -> None:
+    """
+    Hold every file of a bundle to its manifest.
+
+    Raises:
+        BadInput: a file too many or too few, or one that was changed after sealing.
+    """
     listed = read_json(folder / MANIFEST).get("files", {})
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
     for name in sorted(present ^ set(listed)):

@@ -19,6 +19,7 @@ from ci.data import layout, prepare, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, Outcome
 from ci.files import read_json, replacing_folder, sha256, write_json
+from ci.model.mistakes import wrong
 from ci.model.scoring import Scorer
 from ci.report import Check, Found, Picture, Result, Table, deciding, finite, worst
 
@@ -102,6 +103,7 @@ def evaluate(project: Project, prepared: Path, model: Path, target: Path, progre
             "split": read_json(prepared / layout.SPLIT),
             "primary": primary(project.contract.task),
             "metrics": metrics,
+            "wrong": wrong(scored, level=project.params.evaluate.level, threshold=project.params.evaluate.threshold),
             "slices": slices,
             "calibration": _calibration(scored),
         }

@@ -78,5 +78,11 @@ class Engine(Protocol):
             BadInput: the registry has none, or it is not what its digest says.
         """
 
-    def started(self, image_id: str, *, user: str, environment: Mapping[str, str]) -> AbstractContextManager[Container]:
-        """Run an image read-only, without a network or any right; remove the container when the block ends."""
+    def started(
+        self, image_id: str, *, user: str, environment: Mapping[str, str], data: Mapping[str, bytes] | None = None
+    ) -> AbstractContextManager[Container]:
+        """
+        Run an image read-only, without a network or any right; remove the container when the block ends.
+
+        With `data` (file name to contents) there is a volume at /data that holds these files, and goes with it.
+        """

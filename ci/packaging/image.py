@@ -1,5 +1,5 @@
 """
-The service image: a runtime that all models of one recipe share, and one thin layer with the model.
+The service image: a runtime that all releases of one recipe share, and one thin layer with the bundle.
 
 Rendered from templates/serving/ and built by an engine without a network; the same inputs lead to the same image id.
 """
@@ -47,6 +47,22 @@ TRIM = (
     "onnxruntime/training", "onnxruntime/backend", "onnxruntime/capi/libonnxruntime.so*",
     "cryptography/hazmat/bindings/*.lib",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the images of one kind of bundle consist of; `server` is code that lies in the runtime."""
+
+    lock: Path
+    runtime: str
+    release: str
+    place: str  # of the bundle
+    server: Path | None
+    trim: Sequence[str] = TRIM
+    folders: Sequence[str] = ()  # that a volume is mounted on
+
+
+MODELS = Kind(LOCK, _RUNTIME, _MODEL, "model", SERVING)
 
 
 class Runtime(Model):
@@ -111,11 +127,12 @@ class Lineage(Model):
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Builds images on one engine; `root` is the checkout with serving/ and the lock file."""
+    """Builds images on one engine; `root` is the checkout with the server and the lock file."""
 
     engine: Engine
     params: Image
     root: Path = Path()
+    kind: Kind = MODELS
 
     def base(self) -> str:
         """
@@ -152,10 +169,11 @@ class Maker:
             return self._built(context, tag, _EPOCH)
 
     def model(self, runtime: Found, bundle: Path, lineage: Lineage) -> Found:
-        """Build the model's image; only the model travels to the engine."""
+        """Build the release's image; only its bundle travels to the engine."""
         tag = f"slipway/{lineage.project}:{lineage.version}-{lineage.bundle[:12]}"
         with tempfile.SpooledTemporaryFile(max_size=32 << 20) as context:
-            tars.write(model_files(runtime.id, bundle, lineage, self.params.labels), context, lineage.epoch)
+            files = model_files(runtime.id, bundle, lineage, self.params.labels, self.kind)
+            tars.write(files, context, lineage.epoch)
             context.seek(0)
             return self._built(context, tag, lineage.epoch)
 
@@ -165,15 +183,16 @@ class Maker:
         plan = {
             "python": self.params.python,
             "epoch": _EPOCH,
-            "trim": list(TRIM),
+            "trim": list(self.kind.trim),
+            "folders": list(self.kind.folders),
             "wheels": {wheel.path.name: wheel.sha256 for wheel in wheels},
         }
         return {
-            "Dockerfile": render(_RUNTIME, runtime=described).encode(),
+            "Dockerfile": render(self.kind.runtime, runtime=described).encode(),
             "install.py": TEMPLATES / _INSTALL,
             "plan.json": json.dumps(plan, sort_keys=True).encode(),
             **{f"wheels/{wheel.path.name}": wheel.path for wheel in wheels},
-            **tars.tree(self.root / SERVING, "serving"),
+            **(tars.tree(self.root / self.kind.server, "serving") if self.kind.server else {}),
         }
 
     def runtime_digest(self, base: str, wheels: Sequence[Wheel]) -> str:
@@ -190,12 +209,14 @@ class Maker:
         return found
 
 
-def model_files(runtime: str, bundle: Path, lineage: Lineage, labels: Mapping[str, str]) -> dict[str, tars.Contents]:
-    """Return the context of a model: Dockerfile and bundle, whatever else lies in its folder."""
+def model_files(
+    runtime: str, bundle: Path, lineage: Lineage, labels: Mapping[str, str], kind: Kind = MODELS
+) -> dict[str, tars.Contents]:
+    """Return the context of a release: Dockerfile and bundle, whatever else lies in its folder."""
     described = ModelImage(runtime=runtime, version=lineage.version, labels={**labels, **lineage.labels()})
     return {
-        "Dockerfile": render(_MODEL, image=described).encode(),
-        **{f"files/model/{name}": bundle / name for name in sealed(bundle)},
+        "Dockerfile": render(kind.release, image=described).encode(),
+        **{f"files/{kind.place}/{name}": bundle / name for name in sealed(bundle)},
     }
 
 
@@ -204,15 +225,15 @@ def sealed(bundle: Path) -> list[str]:
     return ["manifest.json", *sorted(read_json(bundle / "manifest.json")["files"])]
 
 
-def recipe(params: Image, base: str, root: Path = Path()) -> str:
+def recipe(params: Image, base: str, root: Path = Path(), kind: Kind = MODELS) -> str:
     """Hex digest of what makes a service image beside the bundle: server, dependencies, base, templates, settings."""
     settings = params.model_dump(mode="json", include={"python", "platform", "user", "port", "labels"})
     parts = {
         "base": base,
-        "server": sha256_of_tree(root / SERVING),
-        "dependencies": sha256(root / LOCK),
-        "templates": [sha256(TEMPLATES / name) for name in (_RUNTIME, _MODEL, _INSTALL)],
-        "trim": TRIM,
+        "server": sha256_of_tree(root / kind.server) if kind.server else None,
+        "dependencies": sha256(root / kind.lock),
+        "templates": [sha256(TEMPLATES / name) for name in (kind.runtime, kind.release, _INSTALL)],
+        "trim": [*kind.trim, *kind.folders],
         "settings": settings,
     }
     return sha256_of(parts)

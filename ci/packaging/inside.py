@@ -32,6 +32,18 @@ print(answer.status)
 sys.stdout.write(answer.read().decode())
 """
 
+# Sends one request, as the environment spells it (JSON), to a server beside it; prints status, headers and body.
+SEND = """
+import http.client, json, os, sys
+wish = json.loads(os.environ['SLIPWAY_STDIN'])
+connection = http.client.HTTPConnection('127.0.0.1', int(os.environ[wish['port']]), timeout=10)
+connection.request(wish['method'], wish['path'], wish['body'], wish['headers'])
+answer = connection.getresponse()
+print(answer.status)
+print(json.dumps({name.lower(): value for name, value in answer.getheaders()}))
+sys.stdout.write(answer.read().decode())
+"""
+
 # Tries to write where the image lies; prints what it could.
 WRITE = """
 import os

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from cyclonedx.model import HashType
+    from cyclonedx.model.component import Component
+
     from ci.packaging.locks import Locked
 
 _MODEL = "model"
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:slipway:sbom")
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:slipway:sbom")
 _TASKS = {"binary": "classification", "multiclass": "classification", "regression": "regression", "ranking": "ranking"}
 
 
@@ -37,7 +40,7 @@ def sbom(project: str, version: str, bundle: Path, digest: str, packages: Sequen
     documents = {name: read_json(bundle / f"{name}.json") for name in ("signature", "evaluation", "lineage")}
     made = json.loads(_plain(project, version, sha256(bundle / "model.onnx"), documents["lineage"], packages))
     seed = json.dumps([project, version, digest, *((item.name, item.version, item.hashes) for item in packages)])
-    made["serialNumber"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, seed)}"
+    made["serialNumber"] = f"urn:uuid:{uuid.uuid5(NAMESPACE, seed)}"
     model = next(item for item in made["components"] if item["type"] == "machine-learning-model")
     model["modelCard"] = _card(documents["signature"], documents["evaluation"])
     return spell(made)
@@ -45,15 +48,11 @@ def sbom(project: str, version: str, bundle: Path, digest: str, packages: Sequen
 
 def _plain(project: str, version: str, model: str, lineage: Mapping[str, Any], packages: Sequence[Locked]) -> str:
     """Let the library spell everything that it knows."""
-    from cyclonedx.model import HashAlgorithm, HashType, Property
+    from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.output import make_outputter
     from cyclonedx.schema import OutputFormat, SchemaVersion
-    from packageurl import PackageURL
-
-    def hashed(*digests: str) -> list[HashType]:
-        return [HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in digests]
 
     release = Component(name=project, version=version, type=ComponentType.APPLICATION, bom_ref="release")
     learned = Component(
@@ -64,7 +63,27 @@ def _plain(project: str, version: str, model: str, lineage: Mapping[str, Any], p
             Property(name="slipway:params", value=str(lineage["params"])),
         ],
     )  # fmt: skip
-    libraries = [
+    moment = datetime.fromisoformat(str(lineage["data"]["as_of"])).replace(tzinfo=UTC)
+    locked = libraries(packages)
+    bom = Bom(components=[learned, *locked], metadata=BomMetaData(component=release, timestamp=moment))
+    bom.register_dependency(release, [learned, *locked])
+    return make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
+
+
+def hashed(*digests: str) -> list[HashType]:
+    """Return digests (hex sha256) as the library spells them."""
+    from cyclonedx.model import HashAlgorithm, HashType
+
+    return [HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in digests]
+
+
+def libraries(packages: Sequence[Locked]) -> list[Component]:
+    """Return locked packages as components."""
+    from cyclonedx.model import Property
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    return [
         Component(
             name=item.name, version=item.version, type=ComponentType.LIBRARY, bom_ref=item.purl,
             purl=PackageURL("pypi", name=item.name, version=item.version),
@@ -73,10 +92,6 @@ def _plain(project: str, version: str, model: str, lineage: Mapping[str, Any], p
         )
         for item in packages
     ]  # fmt: skip
-    moment = datetime.fromisoformat(str(lineage["data"]["as_of"])).replace(tzinfo=UTC)
-    bom = Bom(components=[learned, *libraries], metadata=BomMetaData(component=release, timestamp=moment))
-    bom.register_dependency(release, [learned, *libraries])
-    return make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
 
 
 def _card(signature: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import Unavailable
@@ -16,7 +17,7 @@ from ci.packaging.inside import ASK, LIST, WRITE, python
 from ci.report import Check, Found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ci.packaging import engine
 
@@ -37,22 +38,37 @@ _UNWANTED = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How an image of one kind is tried: what says that it is ready, what it is asked, and what lies in its volume."""
+
+    healthy: Sequence[str]
+    asked: Callable[[engine.Container], Iterable[Check]]
+    data: Mapping[str, bytes] | None = None
+
+
 def smoke(
     machine: engine.Engine, image: engine.Found, golden: Mapping[str, Any], labels: Mapping[str, str]
 ) -> Iterator[Check]:
+    """Yield what was found of a model's image, each as a check; one that does not start yields why."""
+    yield from tried(machine, image, labels, Trial(HEALTHY, lambda container: [_golden(container, golden)]))
+
+
+def tried(machine: engine.Engine, image: engine.Found, labels: Mapping[str, str], trial: Trial) -> Iterator[Check]:
     """Yield what was found, each as a check; an image that does not start yields why."""
     yield _described(image, labels)
     user = f"{20_000 + secrets.randbelow(40_000)}:0"  # any number will do, and some platforms draw one
-    with machine.started(image.id, user=user, environment={}) as container:
-        started = _ready(container)
+    more = {} if trial.data is None else {"data": trial.data}
+    with machine.started(image.id, user=user, environment={}, **more) as container:
+        started = _ready(container, trial.healthy)
         yield started
         if started.outcome is not Found.PASSED:
             return
         yield _contents(container)
         yield _confined(container, user)
-        yield _golden(container, golden)
-    with machine.started(image.id, user="", environment={}) as container:
-        own = _ready(container)
+        yield from trial.asked(container)
+    with machine.started(image.id, user="", environment={}, **more) as container:
+        own = _ready(container, trial.healthy)
         yield Check("own user", own.outcome, f"as its own user {image.config.get('User')}: {own.message}")
 
 
@@ -99,13 +115,13 @@ def _described(image: engine.Found, labels: Mapping[str, str]) -> Check:
     return Check("description", _outcome(not faults), message)
 
 
-def _ready(container: engine.Container) -> Check:
+def _ready(container: engine.Container, healthy: Sequence[str]) -> Check:
     """Wait until the server in the container says that it is ready."""
     began = time.monotonic()
     while time.monotonic() - began < _START_S:
         if not container.running():
             return Check("start", Found.REJECTED, f"the container ended at once: {reason(container.logs())}")
-        if container.execute(HEALTHY)[0] == 0:
+        if container.execute(healthy)[0] == 0:
             seconds = time.monotonic() - began
             return Check("start", Found.PASSED, "ready read-only, without a network, as a random user",
                          observed=round(seconds, 2), limit=_START_S)  # fmt: skip

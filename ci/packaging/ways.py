@@ -18,9 +18,9 @@ from ci.releases.record import Packaged
 from ci.report import worst
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ci.packaging.engine import Engine
+    from ci.packaging.engine import Engine, Found
     from ci.packaging.interface import Registry
     from ci.params_packaging import Image
     from ci.params_packaging import Registry as Place
@@ -35,6 +35,17 @@ class Fill(Protocol):
 
     def __call__(self, lock: Path, folder: Path, target: wheelhouse.Target) -> None:
         """Fill the folder, or raise Unavailable."""
+
+
+class Tried(Protocol):
+    """Holds a built image to what it is for."""
+
+    def __call__(self, engine: Engine, built: Found, order: Order, labels: Mapping[str, str]) -> Iterable[Check]:
+        """Yield what was found."""
+
+
+def _as_a_model(engine: Engine, built: Found, order: Order, labels: Mapping[str, str]) -> Iterable[Check]:
+    return smoke(engine, built, read_json(order.folder / "golden.json"), labels)
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ class Data:
 
     registry: Registry
     place: Place
+    run: str = "MODEL_URI={uri} python -m serving --trusted-keys FILE"
     kind: ClassVar[Packaging] = "data"
 
     def recipe(self) -> str:
@@ -83,38 +95,42 @@ class Data:
     def make(self, order: Order) -> Product:
         """Push the bundle."""
         packaged = data.push(self.registry, f"{self.place.namespace}/{order.project}-data", order.folder)
-        return Product(
-            [], packaged, use=[f"MODEL_URI={uri(self.place, packaged)} python -m serving --trusted-keys FILE"]
-        )
+        return Product([], packaged, use=[self.run.format(uri=uri(self.place, packaged))])
 
 
 @dataclass(frozen=True)
 class Service:
-    """An image with the server and the model; `connect` opens the engine only when it is needed."""
+    """
+    An image with server and bundle; `connect` opens the engine only when it is needed.
+
+    `of` says what images of this kind consist of, and `tried` holds a built one to what it is for.
+    """
 
     registry: Registry
     place: Place
     params: Image
     connect: Callable[[], Engine]
     fill: Fill
+    of: image.Kind = image.MODELS
+    tried: Tried = _as_a_model
     kind: ClassVar[Packaging] = "service"
 
     @cached_property
     def _maker(self) -> image.Maker:
-        return image.Maker(self.connect(), self.params)
+        return image.Maker(self.connect(), self.params, kind=self.of)
 
     @cached_property
     def wheels(self) -> Sequence[wheelhouse.Wheel]:
         """The dependencies' wheels, each checked against the lock."""
         target = wheelhouse.Target(self.params.python, self.params.platform)
-        wanted, folder = wheelhouse.pins(image.LOCK, target), Path(self.params.wheelhouse)
+        wanted, folder = wheelhouse.pins(self.of.lock, target), Path(self.params.wheelhouse)
         found, missing = wheelhouse.find(wanted, folder, target)
         if missing and not self.params.offline:
-            self.fill(image.LOCK, folder, target)
+            self.fill(self.of.lock, folder, target)
             found, missing = wheelhouse.find(wanted, folder, target)
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise Unavailable(f"{folder}: no wheel for {missing[0]}{more}, as {image.LOCK} names it",
+            raise Unavailable(f"{folder}: no wheel for {missing[0]}{more}, as {self.of.lock} names it",
                               hint="copy the folder from a machine with a network; docs/how-to/package-a-release.md")  # fmt: skip
         return found
 
@@ -122,7 +138,7 @@ class Service:
         """Digest of server, dependencies, base and settings; asks for the engine, because the base is known there."""
         base = self._maker.base()
         self.wheels  # noqa: B018  # missing wheels are to be known before anything is built
-        return image.recipe(self.params, base)
+        return image.recipe(self.params, base, kind=self.of)
 
     def make(self, order: Order) -> Product:
         """Build both images, try the second, push it."""
@@ -132,7 +148,7 @@ class Service:
         )  # fmt: skip
         engine = self._maker.engine
         built = self._maker.model(self._maker.runtime(self.wheels), order.folder, lineage)
-        checks = list(smoke(engine, built, read_json(order.folder / "golden.json"), lineage.labels()))
+        checks = list(self.tried(engine, built, order, lineage.labels()))
         if worst(checks) is not Outcome.PASSED:
             return Product(checks)
         packaged = self._pushed(engine, built.id, order)

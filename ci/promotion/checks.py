@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.errors import BadInput
+from ci.params_services import SERVICES
 from ci.promotion.people import four_eyes
 from ci.promotion.windows import windows
 from ci.report import Check, Found
@@ -62,8 +63,7 @@ def asked(wish: Wish, history: History, order: Sequence[Environment], signatures
         ledger(history),
         _signature(release, signatures),
         mark(history, wish.version),
-        _gate(release, wish),
-        champion(history, release, order[-1].name),
+        *_judged(history, release, wish, order[-1].name),
         *_order(history, wish, place, order),
         eyes,
         *windows(target, now),
@@ -144,6 +144,15 @@ def _signature(release: Release, signatures: Signatures) -> Check:
     if why:
         return Check("signature", Found.REJECTED, f"{release.name}: {why}")
     return Check("signature", Found.PASSED, f"signed by {release.key[:12]}")
+
+
+def _judged(history: History, release: Release, wish: Wish, last: str) -> list[Check]:
+    """Say on what verdict a release stands: a model beat its champion, a service stood its smoke test."""
+    if release.project not in SERVICES:
+        return [_gate(release, wish), champion(history, release, last)]
+    if release.gate is None:
+        return [Check("smoke test", Found.REJECTED, f"{release.name} never stood its smoke test")]
+    return [Check("smoke test", Found.PASSED, f"{release.gate.outcome} (report {release.gate.report[:12]})")]
 
 
 def _gate(release: Release, wish: Wish) -> Check:

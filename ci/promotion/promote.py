@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,8 @@ def promote(
         return there.because(checks=[*left_over, *there.checks])
     judged = asked(wish, history, floor.order, floor.signatures, now)
     checks = [*left_over, *judged.checks, *_clock(history, now)]
-    told = Result("", worst(checks), checks=checks, facts=_facts(wish, history, target, strategy))
+    told = Result("", worst(checks), checks=checks, facts=_facts(wish, history, target, strategy),
+                  data=_digest(history, wish))  # fmt: skip
     if told.outcome is not Outcome.PASSED:
         return _refused(told, wish, project)
     if dry_run:
@@ -88,8 +90,17 @@ def told_of(moved: Moved, told: Result, record: Check, message: str) -> Result:
     checks = [*told.checks, *moved.checks, record]
     if moved.outcome is Outcome.PASSED:
         note = "" if record.outcome is Found.PASSED else f"; {record.message}"
-        return told.because(message=f"{message}: {moved.message}{note}", checks=checks, outcome=Outcome.PASSED)
+        return told.because(message=f"{message}{_beyond(moved.message)}{note}", checks=checks, outcome=Outcome.PASSED)
     return told.because(message=moved.message, checks=checks, outcome=moved.outcome, hint=_NEXT.get(moved.outcome, ""))
+
+
+_LIVE = re.compile(r"\S+@v\S+ is live(?: again)?(?=$|[; ])")
+
+
+def _beyond(message: str) -> str:
+    """Return what a movement says beyond that a release is live, which was just said."""
+    found = _LIVE.match(message)
+    return message[found.end() :] if found else f": {message}"
 
 
 _NEXT = {
@@ -112,7 +123,8 @@ def _there_already(project: str, wish: Wish, history: History, actual: Actual) -
 def _refused(told: Result, wish: Wish, project: str) -> Result:
     check = deciding(told.checks)
     why = f"{check.name}: {check.message}" if check else "no"
-    return told.because(message=f"{project}@v{wish.version} does not enter {wish.target}: {why}", data={"moved": False})
+    message = f"{project}@v{wish.version} does not enter {wish.target}: {why}"
+    return told.because(message=message, data={**told.data, "moved": False})
 
 
 def _lost(error: Quicker, told: Result, moved: Moved) -> Result:
@@ -127,6 +139,11 @@ def _clock(history: History, now: datetime) -> list[Check]:
     return [Check("clock", Found.WARNED, odd)] if odd else []
 
 
+def _digest(history: History, wish: Wish) -> dict[str, str]:
+    release = history.release(wish.version)
+    return {"digest": release.digest} if release else {}
+
+
 def _facts(wish: Wish, history: History, target: Environment, strategy: Strategy | None) -> dict[str, object]:
     live = history.live(target.name)
     release = history.release(wish.version)
@@ -134,7 +151,7 @@ def _facts(wish: Wish, history: History, target: Environment, strategy: Strategy
     steps = ", ".join(f"{step.weight:g} %" for step in plan.steps) + ", 100 %" if plan.kind == "canary" else ""
     return {
         "release": f"{history.project}@v{wish.version}",
-        "digest": release.digest if release else "unknown",
+        "digest": release.digest[:12] if release else "unknown",
         "into": target.name,
         "in the place of": live.name if live else "nothing",
         "strategy": f"{plan.kind} {steps}".strip(),

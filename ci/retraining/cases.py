@@ -21,8 +21,8 @@ class Incident(Model):
     key: str = Field(
         pattern=r"^[a-z0-9:._-]{1,120}$", description="The same for the same fault, however often it is seen."
     )
-    cause: Cause
-    version: Version = Field(description="The release that has it.")
+    cause: Cause | Literal["data"] = Field(description="What it tells of; data: there is more of it, and no fault.")
+    version: Version = Field(description="The release that has it, or that more could be learned than.")
     at: datetime
     why: str = Field(max_length=1000)
 

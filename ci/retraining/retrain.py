@@ -77,22 +77,32 @@ def retrain(project: str, trigger: Trigger, asked: Asked) -> Result:
                 f"{case.incident.key}: would go on with what was asked for (--dry-run)", checks=[check_of(case.attempt)]
             )
         return _gone_on(project, trigger, cases, case, asked)
-    found = asked.given or incident_of(trigger.memory, trigger.policy, now, [item.incident.key for item in cases.cases])
+    known = [item.incident.key for item in cases.cases]
+    found = asked.given or incident_of(trigger.memory, trigger.policy, now, known)
+    if asked.given and asked.given.cause == "data" and _learned(cases, asked.given.key):
+        found = Nothing(f"{asked.given.key} was learned from already")
     if isinstance(found, Nothing):
         return _nothing(found, case)
     return _judged(project, trigger, cases, found, asked)
 
 
 def _closed_by_events(cases: Cases, trigger: Trigger, now: datetime, *, by_hand: bool) -> Cases:
-    """Close what is open once a release that is younger than the incident is live."""
+    """Close what is open once a release that is younger than the incident is live; new data is no fault that stays."""
     case = cases.open()
     if case is None:
         return cases
+    if case.incident.cause == "data" and case.attempt.ended:
+        return cases.closing(case.attempt.at)
     born = trigger.born.get(trigger.live) if trigger.live else None
     ill = trigger.born.get(case.incident.version)
     # Both are asked: the ledger gives each event a second of its own, so right after many its clock is ahead of ours.
     younger = born is not None and born > case.attempt.at and (ill is None or born > ill) and case.attempt.ended
     return cases.closing(now) if by_hand or younger else cases
+
+
+def _learned(cases: Cases, key: str) -> bool:
+    """Whether a data version was tried before, and the trial did not come to nothing for want of what it needed."""
+    return any(item.incident.key == key and item.attempt.status != "failed" for item in cases.cases)
 
 
 def _nothing(found: Nothing, case: Case | None) -> Result:

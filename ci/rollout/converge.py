@@ -154,7 +154,8 @@ def routes(state: State) -> Routes:
     if state.mirror and state.rollout:
         mirror = Share(cluster=names[state.rollout.candidate], hundredths=round(state.mirror * 100))
     found = shares({v: w for v, w in weights.items() if w > 0 or v in names}, names)
-    return Routes(project=state.project, shares=found, direct=names, mirror=mirror, sticky=state.sticky)
+    return Routes(project=state.project, shares=found, direct=names, mirror=mirror, mark=state.mark() or None,
+                  sticky=state.sticky)  # fmt: skip
 
 
 def placer(state: State, target: Target) -> Callable[[Fleet], Fleet]:

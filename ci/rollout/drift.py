@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ci.rollout import router as documents
 from ci.rollout.converge import routes
+from ci.rollout.state import cluster_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,10 @@ def drift(state: State, target: Target, router: Router) -> list[str]:
     holds = router.holds()
     if holds is None:
         return [*found, "router: down"]
+    for version in state.serving():
+        healthy, wanted = router.healthy(cluster_of(state.project, version)), len(state.fleets[version].instances)
+        if healthy < wanted:
+            found.append(f"router: finds {healthy} of {wanted} servers of {version} healthy")
     if holds[1] != documents.version_of(documents.routes(routes(state))):
         found.append("router: other weights than intended")
     return found

@@ -70,7 +70,7 @@ class Environments:
             baseline = arm(state, rollout.baseline)
         return Question(
             state.project, state.environment, arm(state, candidate), baseline, state.weights.get(candidate, 0.0), now(),
-            self._moves.router.admin, self._moves.router.address,
+            self._moves.router.admin, self._moves.router.address, shadow=state.mark(),
         )  # fmt: skip
 
     def roll_out(self, release: Release, strategy: Strategy, verifier: Verifier, who: str) -> Moved:

@@ -38,7 +38,8 @@ class Question:
     """
     May the candidate have more? `weight` (percent) holds since `since` (UTC, ISO 8601); no baseline at first.
 
-    `spends` is the part of the policy's alpha that this question may use up: a rollout asks several.
+    `spends` is the part of the policy's alpha that this question may use up: a rollout asks several. `shadow` is the mark
+    of requests of which the candidate gets copies (`ci.rollout.pairs`); empty where it gets none.
     """
 
     project: str
@@ -50,6 +51,7 @@ class Question:
     admin: str
     door: str
     spends: float = 1.0
+    shadow: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from ci.files import sha256_of
 from ci.params import Model, ProjectName
+from ci.params_services import COLLECTOR
 from ci.releases.record import Version
 from ci.rollout.state import Address, Instance, Port
 from ci.templating import render
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}-v\d+-\d+-\d+$")]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+MirrorMark = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 HUNDRED_PERCENT = 10_000
 SLO_MS = 50.0
+_SCORING, _COLLECTING = "/predict|/v2/models/[^/]+(/versions/[^/]+)?/infer", "/v1/[^/]+/(records|events|outcomes)"
 RESOURCES = "type.googleapis.com/envoy.config."
 CDS_TEXT, RDS_TEXT = "cluster_manager.cds.version_text", "http.door.rds.routes.version_text"
 
@@ -50,7 +53,13 @@ class Routes(Model):
     shares: list[Share] = Field(default_factory=list)
     direct: dict[Version, ClusterName] = Field(default_factory=dict, description="Reached by header or cookie.")
     mirror: Share | None = None
+    mark: MirrorMark | None = Field(None, description="What copied requests bear; servers keep the answers to them.")
     sticky: HeaderName | None = None
+
+    @property
+    def repeatable(self) -> str:
+        """Which paths may be asked twice (a regular expression)."""
+        return _COLLECTING if self.project == COLLECTOR else _SCORING
 
     @model_validator(mode="after")
     def _adds_up(self) -> Routes:

@@ -114,6 +114,10 @@ class State(Model):
         found = {(item.host, item.port) for fleet in self.fleets.values() for item in fleet.instances + fleet.leaving}
         return found | {("127.0.0.1", self.door), ("127.0.0.1", self.admin)}
 
+    def mark(self) -> str:
+        """Return what requests bear of which the candidate gets copies; empty where none are sent."""
+        return self.rollout.id if self.rollout and self.mirror else ""
+
     def serving(self) -> list[str]:
         """Return the versions that get requests or copies of them."""
         shadow = [self.rollout.candidate] if self.rollout and self.mirror else []

@@ -16,7 +16,7 @@ from ci.rollout.state import State, cluster_of, now, seconds_since
 from ci.rollout.strategies import spent_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ci.rollout.interface import Verifier
     from ci.rollout.moves import Moves
@@ -44,11 +44,12 @@ class Walk:
         candidate, last = rollout.candidate, Verdict(Answer.NOT_WORSE, "")
         try:
             state = self._moves.converge(self._resumed(state), stop=self._heed)
+            before = self._restarts(state)
             while True:
                 rollout = rollout_of(state)
                 if rollout.at >= 0 and rollout.stages[rollout.at].ask:
                     state = self._paused(state)
-                    last = self._answered(verifier, self._question(state))
+                    last = self._steady(state, before, self._answered(verifier, self._question(state)))
                     if last.answer is Answer.WORSE:
                         return self._moves.back(state, last.message, candidate, last)
                     if last.answer is not Answer.NOT_WORSE or rollout.stages[rollout.at].stays:
@@ -106,7 +107,7 @@ class Walk:
             state.project, state.environment, arm(state, rollout.candidate),
             arm(state, rollout.baseline) if rollout.baseline and state.fleets.get(rollout.baseline) else None,
             rollout.stages[rollout.at].weight, rollout.stage_since,
-            self._moves.router.admin, self._moves.router.address, spent_by(rollout.asked),
+            self._moves.router.admin, self._moves.router.address, spent_by(rollout.asked), state.mark(),
         )  # fmt: skip
 
     def _answered(self, verifier: Verifier, question: Question) -> Verdict:
@@ -124,6 +125,23 @@ class Walk:
             heed(self._moves.store)
             thread.join(POLL_S)
         return found[0] if found else Verdict(Answer.INVALID, "verification crashed")
+
+    def _restarts(self, state: State) -> dict[str, int]:
+        """Return how often each of the candidate's servers had to be started again."""
+        seen = self._moves.target.running()
+        fleet = state.fleets[rollout_of(state).candidate]
+        return {item.id: seen[item.id].restarts for item in fleet.instances if item.id in seen}
+
+    def _steady(self, state: State, before: Mapping[str, int], verdict: Verdict) -> Verdict:
+        """Take "not worse" back if a server ended by itself meanwhile: it is up again before anybody counts errors."""
+        if verdict.answer is not Answer.NOT_WORSE:
+            return verdict
+        ended = sum(max(0, times - before.get(name, 0)) for name, times in self._restarts(state).items())
+        if not ended:
+            return verdict
+        said = f"its servers ended by themselves {ended} time{'s' if ended > 1 else ''} while it was watched"
+        checks = [*verdict.checks, Check("servers stay up", Found.REJECTED, said, observed=ended, limit=0)]
+        return Verdict(Answer.WORSE, said, checks, verdict.evidence)
 
     def _rests(self, state: State, verdict: Verdict) -> Moved:
         rollout = rollout_of(state)

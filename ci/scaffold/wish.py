@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from ci.contract import Task
 from ci.errors import BadInput
+from ci.params_services import SERVICES
 from ci.project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_RESERVED = {"all"}  # reports/all/ belongs to steps without a project
+_RESERVED = {"all", *SERVICES}  # reports/all/ belongs to steps without a project, the others to services
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # ci.params.ProjectName: a Python package and an image tag
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
@@ -151,3 +151,28 @@ def quantile_band(
     low = int(np.searchsorted(share + half, q, side="left"))
     high = int(np.searchsorted(share - half, q, side="left"))
     return edges[low], edges[min(high + 1, len(edges) - 1)]
+
+
+def quantile_p_value(a: Sequence[float], b: Sequence[float], q: float, *, t_opt: float, alpha_opt: float) -> float:
+    """
+    Anytime-valid p-value of "both samples have the same quantile `q`" (1906.09712, section 5).
+
+    Two beta-binomial mixtures, at the value that suits both best. Where a value is there more than once, whatever share
+    of it could lie below is given to the hypothesis. 1 for an empty sample.
+    """
+    arms = [np.sort(np.asarray(found, dtype=float)) for found in (a, b)]
+    if not all(map(len, arms)):
+        return 1.0
+    rho = best_rho(t_opt * q * (1 - q), alpha_opt)
+    values = np.unique(np.concatenate(arms))
+    least = sum(_least_log_mixture(found, values, q, rho) for found in arms)
+    return float(min(1.0, math.exp(-float(np.min(least)))))
+
+
+def _least_log_mixture(found: Any, values: Any, q: float, rho: float) -> Any:
+    """Return for each value the least evidence against its being the quantile of one sample; shape (n_values,)."""
+    n = len(found)
+    below, upto = (np.searchsorted(found, values, side=side) for side in ("left", "right"))
+    nearest = np.clip(n * q, below, upto) - n * q
+    sums, place = np.unique(nearest, return_inverse=True)
+    return np.array([beta_log_mixture(float(s), n * q * (1 - q), q, 1 - q, rho) for s in sums])[place]

@@ -164,11 +164,9 @@ def tilted(share: Floats, ratio: float) -> Floats:
     return share * ratio / (1 + share * (ratio - 1))
 
 
-def claims_of(rule: Rule, windows: Windows) -> Claims | None:
-    """Choose the test of a metric; None where there is nothing to compare with, and no limit either."""
-    if BASELINE not in windows.arms:
-        return Limit(rule.limit) if rule.kind == "events" and rule.limit else None
-    if rule.kind == "events":
+def compared(rule: Rule, windows: Windows) -> Claims | None:
+    """Choose the test of a metric of two releases over the same windows."""
+    if rule.kind in {"events", "quality"}:
         return Events(rule)
     if rule.kind == "counts":
         return Alone(rule)

@@ -15,7 +15,8 @@ import numpy as np
 
 from ci.report import Check, Found
 from ci.rollout.interface import Answer
-from ci.verification.claims import Ratio, claims_of
+from ci.verification.alone import claims_of
+from ci.verification.claims import Ratio
 from ci.verification.interface import BASELINE, CANARY
 from ci.verification.sequential import crossed, now
 from ci.verification.windows import joined
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ci.params_verification import Rule, Verification
     from ci.verification.claims import Claims
+    from ci.verification.reference import Reference
     from ci.verification.windows import Windows
 
 RATIO_ALPHA = 0.01  # chance of calling a right split wrong
@@ -62,8 +64,11 @@ class Judged:
 class MetricJudge:
     """Follows one metric."""
 
-    def __init__(self, name: str, rule: Rule, alpha: float, go_on_alpha: float, leave_one_out: int) -> None:
-        self.name, self.rule = name, rule
+    def __init__(
+        self, name: str, rule: Rule, alpha: float, go_on_alpha: float, leave_one_out: int,
+        reference: Reference | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.rule, self.reference = name, rule, reference
         self.alpha, self.go_on_alpha = alpha, go_on_alpha
         self._leave_one_out = leave_one_out
         self.parts: list[Windows] = []
@@ -84,7 +89,7 @@ class MetricJudge:
         self._ends.append(windows.starts + windows.length_s)
         for arm, found in windows.arms.items():
             self._totals[arm] = self._totals.get(arm, 0) + found.values.sum(axis=(0, 1))
-        self.claims = self.claims or claims_of(self.rule, windows)
+        self.claims = self.claims or claims_of(self.rule, windows, self.reference)
         if self.claims:
             self.claims.add(windows)
 
@@ -102,6 +107,7 @@ class MetricJudge:
             return None
         worse, alone = self._worse(claims)
         counts = {arm: _bad_and_all(total.tolist()) for arm, total in self._totals.items()}
+        fell = worse is not None and self.rule.kind == "quality"  # that it was well before is no excuse
         return Standing(
             metric=self.name,
             log_worse=now(claims.worse),
@@ -109,7 +115,7 @@ class MetricJudge:
             need_worse=-math.log(self.alpha) if self.rule.critical else math.inf,
             need_not_worse=-math.log(self.go_on_alpha),
             worse_at=self._ended(worse if self.rule.critical else None),
-            not_worse_at=self._ended(claims.not_worse_at(self.go_on_alpha)),
+            not_worse_at=None if fell else self._ended(claims.not_worse_at(self.go_on_alpha)),
             windows=sum(map(len, self._ends)),
             baseline=counts.get(BASELINE),
             canary=counts[CANARY],
@@ -136,7 +142,7 @@ class MetricJudge:
             if len(counts.instances) < self._leave_one_out:
                 continue
             for name in counts.instances:
-                again = claims_of(self.rule, windows)
+                again = claims_of(self.rule, windows, self.reference)
                 if again is None:
                     continue
                 again.add(windows, without=name)
@@ -158,15 +164,20 @@ def _bad_and_all(cells: list[int]) -> tuple[int, int]:
 class Judge:
     """Follows all metrics of one question."""
 
-    def __init__(self, rules: Mapping[str, Rule], policy: Verification) -> None:
-        self.policy, self.rules = policy, dict(rules)
+    def __init__(
+        self, rules: Mapping[str, Rule], policy: Verification, references: Mapping[str, Reference] | None = None
+    ) -> None:
+        self.policy, self.rules, self.references = policy, dict(rules), dict(references or {})
         shares = sum(rule.share for rule in rules.values() if rule.critical) or 1.0
         self.metrics = {
-            name: MetricJudge(name, rule, policy.alpha * rule.share / shares, policy.go_on_alpha, policy.leave_one_out)
+            name: MetricJudge(name, rule, policy.alpha * rule.share / shares, policy.go_on_alpha, policy.leave_one_out,
+                              self.references.get(name))
             for name, rule in rules.items()
-        }
+        }  # fmt: skip
         self._ratio = Ratio(policy.ratio_tolerance)
-        self._of_ratio = next((name for name, rule in rules.items() if rule.kind == "events"), None)
+        self._of_ratio = next(
+            (name for name, rule in rules.items() if rule.kind == "events" and rule.against == "baseline"), None
+        )
 
     def add(self, windows: Windows) -> None:
         """Add closed windows of one metric."""
@@ -177,7 +188,9 @@ class Judge:
     def judged(self, complaints: Sequence[str] = ()) -> Judged:
         """Answer from all windows so far."""
         standings = {name: found for name, item in self.metrics.items() if (found := item.standing())}
-        checks = [_check(name, rule, standings.get(name)) for name, rule in self.rules.items()]
+        checks = [
+            _check(name, rule, standings.get(name), self.references.get(name)) for name, rule in self.rules.items()
+        ]
         checks += self._of_split()
         answer, message = self._answer(standings, complaints, mismatch=self._mismatch())
         checks += [Check("counting", Found.INCONCLUSIVE, text) for text in complaints]
@@ -220,7 +233,7 @@ class Judge:
     def _missing(standings: Mapping[str, Standing], required: Sequence[str]) -> str:
         apart = next((s for s in standings.values() if s.told_apart), None)
         if apart:
-            return f"worse in {apart.metric}, but only because of {apart.told_apart}: look at that server"
+            return f"worse in {apart.metric}, but only because of {apart.told_apart}: look at that alone"
         open_ = [name for name in required if name not in standings or standings[name].not_worse_at is None]
         blind = [name for name in open_ if name not in standings]
         if blind:
@@ -228,7 +241,7 @@ class Judge:
         return f"not yet shown not to be worse: {', '.join(f'{n} ({_words(standings[n])})' for n in open_)}"
 
 
-def _check(name: str, rule: Rule, standing: Standing | None) -> Check:
+def _check(name: str, rule: Rule, standing: Standing | None, reference: Reference | None) -> Check:
     if standing is None:
         found = Found.INCONCLUSIVE if rule.required else Found.SKIPPED
         return Check(name, found, "no data")
@@ -247,9 +260,12 @@ def _check(name: str, rule: Rule, standing: Standing | None) -> Check:
     elif standing.not_worse_at is None and rule.required:
         found = Found.INCONCLUSIVE
     bad, n = standing.canary
-    of_baseline = _share(standing.baseline) if standing.baseline else rule.limit
+    limit = _share(standing.baseline) if standing.baseline else rule.limit
+    text = _words(standing)
+    if reference and standing.baseline is None and not (rule.kind == "quality" and rule.limit is not None):
+        limit, text = reference.upper(), f"{text}; held against {reference.of}"
     observed = bad / n if n else None
-    return Check(name, found, _words(standing), observed, of_baseline, n=n or bad, extra=extra)
+    return Check(name, found, text, observed, limit, n=n or bad, extra=extra)
 
 
 def _share(pair: tuple[int, int]) -> float | None:

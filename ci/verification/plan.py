@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ci.params_verification import Source, Verification
     from ci.rollout.interface import Arm, Question
+    from ci.verification.reference import Reference
 
 DEFAULTS: Mapping[str, Rule] = {
     "errors": Rule(negligible=0.002, limit=0.01),
@@ -22,7 +23,10 @@ DEFAULTS: Mapping[str, Rule] = {
     "slow": Rule(negligible=0.01, limit=0.01),
     "scores": Rule(kind="distribution", required=False, allowed_increase=1.0, margin=2.0, negligible=0.01),
     "door_errors": Rule(source="envoy", negligible=0.002, limit=0.01),
+    "quality": Rule(kind="quality", source="collector", against="limit", margin=0.5),
+    "disagreement": Rule(source="pairs", against="limit", limit=0.2, required=False),
 }
+_PATCHED = {"quality", "disagreement"}  # a policy says what it wants otherwise; their kind and source are their own
 _ROUTES = ("route", "=~", "predict|infer")
 _SELECTOR = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
@@ -30,13 +34,20 @@ _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]
 
 def rules_of(policy: Verification) -> dict[str, Rule]:
     """Put the standard metrics and the policy's own together."""
-    found = {name: DEFAULTS[name] for name in policy.standard}
-    return found | dict(policy.metrics.items())
+    found: dict[str, Rule] = {name: DEFAULTS[name] for name in policy.standard}
+    for name, rule in policy.metrics.items():
+        told = {key: getattr(rule, key) for key in rule.model_fields_set}
+        found[name] = DEFAULTS[name].model_copy(update=told) if name in _PATCHED else rule
+    return found
 
 
-def plan(question: Question, policy: Verification) -> tuple[dict[str, Rule], Wanted]:
+def plan(
+    question: Question, policy: Verification, references: Mapping[str, Reference] | None = None
+) -> tuple[dict[str, Rule], Wanted]:
     """
     Return the rules that apply, and the queries for them.
+
+    `references` say what a lone release is held against, by metric, beside the policy's limits.
 
     Raises:
         BadInput: a selector that cannot be read, or no metric at all.
@@ -46,15 +57,17 @@ def plan(question: Question, policy: Verification) -> tuple[dict[str, Rule], Wan
     for name, rule in rules_of(policy).items():
         source = rule.source or policy.source
         standard = not (rule.bad or rule.buckets)
-        reason = _not_here(name, source, question, standard=standard)
+        reason = _not_here(name, source, question, standard=standard) or _not_now(name, rule, question, policy)
         if reason:
             skipped[name] = reason
             continue
-        if question.baseline is None and not (rule.kind == "events" and rule.limit):
+        baseline = question.baseline if rule.against == "baseline" else None
+        known = rule.kind == "quality" or (rule.kind == "events" and rule.limit) or name in (references or {})
+        if baseline is None and not known:
             skipped[name] = "there is no baseline, and no limit is set"
             continue
         rules[name] = rule
-        arms = {CANARY: question.candidate} | ({BASELINE: question.baseline} if question.baseline else {})
+        arms = {CANARY: question.candidate} | ({BASELINE: baseline} if baseline else {})
         for role, arm in arms.items():
             by_source.setdefault(source, []).append(_query(name, rule, source, role, arm, question, policy))
     if not rules:
@@ -74,12 +87,27 @@ def _not_here(name: str, source: Source, question: Question, *, standard: bool) 
     return ""
 
 
+def _not_now(name: str, rule: Rule, question: Question, policy: Verification) -> str:
+    """Say why a metric that comes late, or from copies of requests, is not asked for."""
+    if name == "disagreement" and not question.shadow:
+        return "no shadow runs"
+    if rule.kind != "quality":
+        return ""
+    if not (policy.collector.url or policy.collector.url_env):
+        return "no collection service is named (verification.collector)"
+    if question.baseline is not None and rule.against == "limit":
+        return "labels come later than a rollout: it is asked for once the release is live"
+    return ""
+
+
 def _query(
     name: str, rule: Rule, source: Source, role: str, arm: Arm, question: Question, policy: Verification
 ) -> Query:
     expected = tuple(arm.addresses) if source == "servers" else ()
     if rule.bad or rule.buckets:
         return _told(name, rule, source, role, arm, question, expected)
+    if source in {"collector", "pairs"}:
+        return Query(name, role, source, {"bad": arm.release.name, "total": arm.release.name})
     if source == "envoy":
         cells, heartbeat = _of_envoy(name, arm.cluster, policy.slo_ms)
     else:

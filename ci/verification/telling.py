@@ -11,6 +11,7 @@ from ci.errors import Outcome
 from ci.files import replacing
 from ci.report import Picture, Result, Table
 from ci.rollout.interface import Answer
+from ci.verification.labels import DAY_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,17 +63,24 @@ def drawn(judge: Judge, path: Path) -> list[Picture]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    followed = [item for item in judge.metrics.values() if item.claims and item.windows is not None]
+    followed = [
+        item for item in judge.metrics.values() if item.claims and item.windows is not None and len(item.windows)
+    ]
     if not followed:
         return []
     figure = Figure(figsize=(8, 1.2 + 1.8 * len(followed)), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(len(followed), 1, sharex=True))
-    start = min(float(item.windows.starts[0]) for item in followed if item.windows is not None)
-    for axis, item in zip(axes, followed, strict=True):
+    days = [item.windows is not None and item.windows.length_s >= DAY_S for item in followed]
+    axes = np.atleast_1d(figure.subplots(len(followed), 1, sharex=not any(days)))
+    start = min((float(item.windows.starts[0]) for item, by_day in zip(followed, days, strict=True)
+                 if item.windows is not None and not by_day), default=0.0)  # fmt: skip
+    for axis, item, by_day in zip(axes, followed, days, strict=True):
         if item.windows is None or item.claims is None:
             continue
         seconds = item.windows.starts + item.windows.length_s - start
+        if by_day:  # labels come in days of their own calendar
+            seconds = np.arange(1.0, len(item.windows) + 1)
+            axis.set_xlabel("days with labels", fontsize=8)
         axis.plot(seconds, item.claims.worse.log_e / math.log(10), color="#b3261e", label="worse")
         for place, claim in enumerate(item.claims.not_worse):
             axis.plot(seconds, claim.log_e / math.log(10), color="#1b6e3c", label="not worse" if not place else None)
@@ -81,7 +89,8 @@ def drawn(judge: Judge, path: Path) -> list[Picture]:
         axis.axhline(-math.log10(item.go_on_alpha), color="#1b6e3c", linestyle=":", linewidth=1)
         axis.set_ylabel(f"{item.name}\nlog₁₀ evidence", fontsize=8)
         axis.legend(loc="upper left", fontsize=7, frameon=False)
-    axes[-1].set_xlabel("seconds since the first window")
+    if not days[-1]:
+        axes[-1].set_xlabel("seconds since the first window")
     with replacing(path) as beside:
         figure.savefig(beside, format="png", dpi=110, metadata={"Software": None})
     return [Picture(path, "Evidence over time; a line that crosses its dotted threshold has proved its claim.")]

@@ -12,22 +12,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import BadInput, Unavailable
-from ci.files import to_json
-from ci.params import Model, parse
-from ci.params_verification import Rule, Verification
 from ci.report import Check, Found, finite
 from ci.rollout.interface import Answer, Question, Verdict
+from ci.verification.evidence import of_query, of_question, replay, spelled
 from ci.verification.interface import BASELINE, CANARY
 from ci.verification.judge import Judge, Judged
+from ci.verification.labels import ripe
 from ci.verification.plan import plan
 from ci.verification.sequential import METHOD
 from ci.verification.tape import Tape
-from ci.verification.windows import Grid, Windows, cut
+from ci.verification.windows import Grid, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ci.params_verification import Rule, Verification
     from ci.verification.interface import Clock, Provider, Query, Wanted
+    from ci.verification.labels import Labels
+    from ci.verification.reference import Reference
+
+__all__ = ["Looking", "Verify", "replay", "spelled", "spending"]
 
 _DECIDED = {Answer.WORSE, Answer.NOT_WORSE, Answer.INVALID}
 
@@ -41,6 +45,8 @@ class Looking:
     tell: Callable[[str], None]
     accept: Callable[[Question], Sequence[Check]] = lambda _: ()
     keep: Callable[[dict[str, Any]], Mapping[str, str]] = lambda _: {}
+    references: Callable[[Question], Mapping[str, Reference]] = lambda _: {}
+    labels: Callable[[Question], Labels] | None = None
     judge: Judge | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
 
@@ -67,8 +73,9 @@ class Verify:
         if question.weight >= 100:  # a predecessor without requests tells nothing: the limits do
             question = replace(question, baseline=None)
         policy = spending(self.policy, question)
-        rules, wanted = plan(question, policy)
-        watch = _Watch(question, policy, rules, wanted, self.looking)
+        references = self.looking.references(question) if question.baseline is None else {}
+        rules, wanted = plan(question, policy, references)
+        watch = _Watch(question, policy, rules, wanted, self.looking, references)
         self.looking.judge, self.looking.evidence = watch.judge, {}
         judged = watch.until_decided()
         return self._done(question, judged, accepted, rules, watch)
@@ -89,11 +96,14 @@ class Verify:
         self.looking.evidence |= {
             "schema_version": 1,
             "method": METHOD,
-            "question": _of_question(question),
+            "question": of_question(question),
             "policy": spending(self.policy, question).model_dump(mode="json"),
             "rules": {name: rule.model_dump(mode="json") for name, rule in rules.items()},
             "order": list(rules),
-            "queries": [_of_query(q) for queries in (wanted.by_source if wanted else {}).values() for q in queries],
+            "references": {
+                name: found.model_dump(mode="json") for name, found in (watch.judge.references if watch else {}).items()
+            },
+            "queries": [of_query(q) for queries in (wanted.by_source if wanted else {}).values() for q in queries],
             "unusable_windows": dict(watch.unusable) if watch else {},
             "accepted": [[check.name, check.outcome.value, check.message] for check in accepted],
             "verdict": finite(spelled(judged)),
@@ -108,11 +118,14 @@ class _Watch:
     """One look after the other."""
 
     def __init__(
-        self, question: Question, policy: Verification, rules: Mapping[str, Rule], wanted: Wanted, looking: Looking
-    ) -> None:
+        self, question: Question, policy: Verification, rules: Mapping[str, Rule], wanted: Wanted, looking: Looking,
+        references: Mapping[str, Reference],
+    ) -> None:  # fmt: skip
         self.question, self.policy, self.rules, self.wanted, self.looking = question, policy, rules, wanted, looking
         self._providers = looking.providers(question)
-        self.judge, self.tape = Judge(rules, policy), Tape()
+        self.judge = Judge(rules, policy, {name: found for name, found in references.items() if name in rules})
+        self.tape = Tape()
+        self.late = [name for name, rule in rules.items() if rule.kind == "quality"]
         since = datetime.fromisoformat(question.since)
         self.start = (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp()
         self.grid = Grid(self.start, policy.window_s, policy.lag_s, policy.stale_s)
@@ -120,15 +133,19 @@ class _Watch:
         self.unusable = dict.fromkeys(rules, 0)
         self._heard: dict[str, float] = {}
         self._read_until = self.start
-        self.why = ""
+        self.why = self.pending = ""
 
     def until_decided(self) -> Judged:
         begun = self.looking.clock.now()
         deadline = begun + self.policy.deadline_s
+        self._labelled()
         while True:
             judged = self._look(begun)
             now = self.looking.clock.now()
             if judged.answer in _DECIDED or now >= deadline:
+                break
+            if self._only_labels(judged):
+                self.why = self.pending
                 break
             if now - begun >= self.policy.idle_s and not self._traffic(judged):
                 self.why = f"no traffic within {self.policy.idle_s:g} s: "
@@ -141,11 +158,30 @@ class _Watch:
         self.looking.evidence["complaints"] = list(self.tape.complaints)
         return judged
 
+    def _labelled(self) -> None:
+        """Ask once for labels: they come by the day, and no look lasts that long."""
+        for name in self.late:
+            if self.looking.labels is None:
+                raise BadInput(f"verification: nobody is there to ask for labels of {name}")
+            arms = [query.arm for query in self.wanted.by_source["collector"] if query.metric == name]
+            found = ripe(name, self.looking.labels(self.question).count(self.question, arms), self.policy.collector)
+            self.looking.tell(f"{name}: {found.told}")
+            self.pending += f"{name} is pending ({found.told}): "
+            self.judge.add(found.windows)
+
+    def _only_labels(self, judged: Judged) -> bool:
+        """Whether all that is still open is what labels will tell, some day."""
+        shown = {standing.metric for standing in judged.standings if standing.not_worse_at is not None}
+        open_ = {name for name, rule in self.rules.items() if rule.required and name not in shown}
+        return bool(open_) and open_ <= set(self.late)
+
     def _traffic(self, judged: Judged) -> bool:
         """Whether the candidate has had a request so far; those that acceptance sends are none."""
         own = self.policy.acceptance.golden_rows
         return any(
-            standing.canary[1] > own or self.rules[standing.metric].kind == "counts" for standing in judged.standings
+            standing.canary[1] > own or self.rules[standing.metric].kind == "counts"
+            for standing in judged.standings
+            if standing.metric not in self.late
         )
 
     def _until_next(self, now: float) -> float:
@@ -154,12 +190,14 @@ class _Watch:
     def _look(self, begun: float) -> Judged:
         now = self.looking.clock.now()
         for source, queries in self.wanted.by_source.items():
-            self._read(source, queries, now, begun)
+            if source != "collector":
+                self._read(source, queries, now, begun)
         self._read_until = now
         edges = self.grid.edges(self.next, now)
         if len(edges) > 1:
             for name, rule in self.rules.items():
-                self._cut(name, rule, edges)
+                if name not in self.late:
+                    self._cut(name, rule, edges)
             self.next = round((edges[-1] - self.grid.origin) / self.grid.length_s)
             self.tape.forget_before(edges[-1] - self.policy.stale_s)
         return self.judge.judged(self.tape.complaints)
@@ -210,77 +248,3 @@ class _Watch:
 def spending(policy: Verification, question: Question) -> Verification:
     """Return the policy with the alpha that this question may spend; the other promise needs no parts (ADR 28)."""
     return policy.model_copy(update={"alpha": policy.alpha * question.spends})
-
-
-def spelled(judged: Judged) -> dict[str, Any]:
-    """Spell a verdict so that equal ones have equal bytes."""
-    return {
-        "answer": judged.answer.value,
-        "message": judged.message,
-        "checks": [[c.name, c.outcome.value, c.message, c.n, dict(sorted(c.extra.items()))] for c in judged.checks],
-    }
-
-
-def _of_question(question: Question) -> dict[str, Any]:
-    arms = {CANARY: question.candidate, BASELINE: question.baseline}
-    return {
-        "project": question.project,
-        "environment": question.environment,
-        "weight": question.weight,
-        "since": question.since,
-        "spends": question.spends,
-        "arms": {
-            role: {"release": arm.release.name, "bundle": arm.release.bundle, "cluster": arm.cluster,
-                   "addresses": list(arm.addresses)}
-            for role, arm in arms.items()
-            if arm
-        },
-    }  # fmt: skip
-
-
-def _of_query(query: Query) -> dict[str, Any]:
-    cells = {cell: str(selector) for cell, selector in query.cells.items()}
-    beat = str(query.heartbeat) if query.heartbeat else None
-    return {"metric": query.metric, "arm": query.arm, "source": query.source, "cells": cells, "heartbeat": beat}
-
-
-class _Kept(Model):
-    """What a replay needs of an evidence file."""
-
-    method: str
-    policy: Verification
-    rules: dict[str, Rule]
-    order: list[str]
-    windows: dict[str, dict[str, Any]]
-    complaints: list[str]
-    accepted: list[tuple[str, str, str]]
-    verdict: dict[str, Any]
-
-
-def replay(document: Any, where: str) -> tuple[Judged, Judge | None]:
-    """
-    Judge stored windows again, as they were judged then; no judge where acceptance had decided.
-
-    Raises:
-        BadInput: the file is not evidence, is of another method, or its windows do not give the verdict that it tells.
-    """
-    if not isinstance(document, dict):
-        raise BadInput(f"{where}: not an evidence file")
-    kept = parse(_Kept, {key: document.get(key) for key in _Kept.model_fields}, where)
-    if kept.method != METHOD:
-        raise BadInput(f"{where}: judged by {kept.method[:60]}, and this is {METHOD}")
-    broken = next((item for item in kept.accepted if item[1] == Found.REJECTED.value), None)
-    if broken:
-        judged, judge = Judged(Answer.WORSE, f"{broken[0]}: {broken[2]}", [], []), None
-    else:
-        if sorted(kept.order) != sorted(kept.rules):
-            raise BadInput(f"{where}: order and rules name different metrics")
-        judge = Judge({name: kept.rules[name] for name in kept.order}, kept.policy)
-        for name, found in kept.windows.items():
-            if name not in kept.rules:
-                raise BadInput(f"{where}: windows of {name[:60]}, for which there is no rule")
-            judge.add(Windows.from_json(name, found))
-        judged = judge.judged(kept.complaints)
-    if to_json(finite(spelled(judged))) != to_json(kept.verdict):
-        raise BadInput(f"{where}: tells {kept.verdict.get('answer')!r}, but its windows say {judged.answer.value!r}")
-    return judged, judge

@@ -70,13 +70,13 @@ class Looking:
         return [Joined(*row) for row in found]
 
     def labels(self, project: str, bounds: tuple[int, int]) -> list[Labels]:
-        """Count predictions by release and day; expired is what the newest outcome is past the time of."""
+        """Count predictions by release and day of what was predicted; expired is what the newest outcome is past the time of."""
         number = self._id(project)
         clock = self._db.one("SELECT max(known_at) FROM outcomes WHERE project = ?", number)
         newest = clock[0] if clock and clock[0] is not None else bounds[0]
-        # Whole days: division is cut towards zero in both databases, and nothing was predicted before 1970.
+        # Whole days: division is cut towards zero in both databases, and nothing happened before 1970.
         found = self._db.all(
-            f"SELECT p.release, p.time / {DAY_US} AS day, count(*), count(j.id), "  # noqa: S608 # a constant
+            f"SELECT p.release, p.happens / {DAY_US} AS day, count(*), count(j.id), "  # noqa: S608 # a constant
             "sum(CASE WHEN j.id IS NULL AND p.due < ? THEN 1 ELSE 0 END) "
             "FROM predictions p LEFT JOIN joined j ON j.prediction = p.id "
             "WHERE p.project = ? AND p.time >= ? AND p.time < ? GROUP BY p.release, day ORDER BY day, p.release",

@@ -15,12 +15,11 @@ import zipfile
 from pathlib import Path
 
 BUILD, IMAGE = Path("/build"), Path("/image")
-HOME = Path("opt", "slipway")
-PLACES = {"dependencies": HOME / "site-packages", "server": HOME / "serving"}
+PACKAGES, SERVER = Path("opt", "slipway", "site-packages"), Path("opt", "slipway", "serving")
 
 
 def main() -> None:
-    """Lay out the two layers."""
+    """Lay out the layers: dependencies, the server if the context carries one, folders that a volume will be mounted on."""
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is in the byte code
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606
     plan = json.loads((BUILD / "plan.json").read_text("utf-8"))
@@ -29,16 +28,22 @@ def main() -> None:
         sys.exit(
             f"the base image has Python {found}, the wheels are for {plan['python']} (image.python in params.yaml)"
         )
-    packages = IMAGE / "dependencies" / PLACES["dependencies"]
+    packages = IMAGE / "dependencies" / PACKAGES
     packages.mkdir(parents=True)
     for name, sha256 in sorted(plan["wheels"].items()):
         unpack(BUILD / "wheels" / name, sha256, packages)
     trim(packages, plan["trim"])
-    server = IMAGE / "server" / PLACES["server"]
-    shutil.copytree(BUILD / "serving", server)
-    for layer, place in PLACES.items():
+    layers = {"dependencies": PACKAGES}
+    if (BUILD / "serving").is_dir():
+        shutil.copytree(BUILD / "serving", IMAGE / "server" / SERVER)
+        layers["server"] = SERVER
+    for layer, place in layers.items():
         compile_all(IMAGE / layer, place)
         settle(IMAGE / layer, plan["epoch"])
+    for folder in plan["folders"]:
+        (IMAGE / "folders" / folder).mkdir(parents=True)
+        (IMAGE / "folders" / folder).chmod(0o775)
+        os.utime(IMAGE / "folders" / folder, (plan["epoch"], plan["epoch"]))
 
 
 def unpack(wheel: Path, sha256: str, target: Path) -> None:

@@ -21,18 +21,19 @@ SWAPPED = ("humid", "pressure")  # of pairs that hardly change the answers nobod
 
 
 class FaultyTarget(ProcessTarget):
-    """Starts the servers of some versions with a fault inside: `{version: (share of 500s, delay in seconds)}`."""
+    """Starts the servers of some versions with a fault inside: `{version: (share of 500s, delay in seconds[, dies after seconds])}`."""
 
-    faults: dict[str, tuple[float, float]] = {}  # noqa: RUF012 # set by each test
+    faults: dict[str, tuple[float, ...]] = {}  # noqa: RUF012 # set by each test
 
     def start(self, release: Any, instance: Any) -> None:
         if release.version not in self.faults:
             super().start(release, instance)
             return
-        errors, delay_s = self.faults[release.version]
+        errors, delay_s, *dies_s = self.faults[release.version]
         options = ["--model", str(self._bundle(release)), "--host", instance.host, "--port", str(instance.port),
                    "--release-version", release.version]  # fmt: skip
-        argv = [sys.executable, str(Path(__file__).with_name("faulty_server.py")), str(errors), str(delay_s), *options]
+        argv = [sys.executable, str(Path(__file__).with_name("faulty_server.py")), str(errors), str(delay_s),
+                str(dies_s[0] if dies_s else 0), *options]  # fmt: skip
         self._units.start(instance.id, argv, {"PYTHONPATH": str(self._server())}, 25.0)
 
 

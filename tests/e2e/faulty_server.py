@@ -1,18 +1,21 @@
-"""`python -m serving` with a fault inside: `faulty_server.py SHARE_OF_500s DELAY_S OPTIONS…`."""
+"""`python -m serving` with a fault inside: `faulty_server.py SHARE_OF_500s DELAY_S DIES_AFTER_S OPTIONS…`."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import sys
 
-errors, delay_s = float(sys.argv[1]), float(sys.argv[2])
-sys.argv[1:] = sys.argv[3:]
+errors, delay_s, dies_s = (float(word) for word in sys.argv[1:4])
+sys.argv[1:] = sys.argv[4:]
 
 from serving.__main__ import main  # noqa: E402
 from serving.scoring import Scoring  # noqa: E402
+from serving.server import Server  # noqa: E402
 
-_predict = Scoring.predict
+_predict, _begin = Scoring.predict, Server.begin
 
 
 async def faulty(self, call):
@@ -23,5 +26,12 @@ async def faulty(self, call):
     return await _predict(self, call)
 
 
-Scoring.predict = faulty
+async def mortal(self):
+    await _begin(self)
+    if dies_s:
+        await asyncio.sleep(dies_s)  # after it was ready
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+Scoring.predict, Server.begin = faulty, mortal
 sys.exit(main())

@@ -54,7 +54,7 @@ def shop(live, monkeypatch):  # noqa: F811
     assert live.step("promote", "--release", "v1.1.0", "--to", "production", "--actor", "ann", "--approver", "bob") == 0
     live.running["production"] = Running(live="1.1.0")
     live.verifier = Scripted()
-    monkeypatch.setattr(sys.modules["ci.adapters.environments"], "verifier", lambda *_: live.verifier, raising=False)
+    monkeypatch.setattr(sys.modules["ci.adapters.environments"], "watcher", lambda *_: live.verifier, raising=False)
     import ci.adapters.watching
 
     monkeypatch.setattr(ci.adapters.watching, "environments", sys.modules["ci.adapters.environments"])
@@ -169,6 +169,24 @@ def test_retrain_5_and_the_next_run_goes_on(shop, jenkins):
 def test_retrain_2(shop, jenkins, arguments, said):
     assert retrain(shop, *arguments) == 2
     assert said in shop.report("retrain")["message"]
+
+
+def of_data(desk, on):  # noqa: F811
+    path = desk.root / "projects/toy/params.yaml"
+    text = path.read_text().partition("\nretrain:")[0]
+    path.write_text(f"{text}\nretrain: {{on: {on}}}\n")
+    return desk.step("retrain", "--because", "data", "--as-of", "2026-12-01")
+
+
+def test_retrain_for_new_data_asks_the_projects_policy(shop, jenkins):
+    assert of_data(shop, "never") == 0
+    assert "retrain.on: never" in shop.report("retrain")["message"]
+    assert (of_data(shop, "drift"), jenkins.items) == (0, [])  # nobody has checked it
+    assert of_data(shop, "always") == 0
+    (asked,) = jenkins.items
+    assert asked.parameters["REASON"].startswith("data up to 2026-12-01")
+    assert of_data(shop, "always") == 0
+    assert len(jenkins.items) == 1
 
 
 def test_windows_of_another_monitoring(shop, jenkins):

@@ -74,6 +74,18 @@ class Place:
             if f"-v{version.replace('.', '-')}-" in name:
                 os.kill(pid, signal.SIGKILL)
 
+    def silent(self, version: str, step: str, *, code: int, said: str) -> None:
+        """Run a step while the servers of a release do not answer."""
+        name = f"-v{version.replace('.', '-')}-"
+        pids = [pid for unit, pid in self.units.alive().items() if name in unit]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self.run(step, code=code, said=said)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def left_behind(self, version: str) -> None:
         """Begin a canary and kill its step while it waits."""
         self.write(pause=60)
@@ -113,7 +125,7 @@ def place(built: Checkout, tmp_path: Path) -> Iterator[Place]:
 
 
 def test_bad_input_is_2_and_leaves_nothing(place: Place) -> None:
-    for step in ("deploy", "abort", "reconcile", "stop"):
+    for step in ("deploy", "abort", "reconcile", "stop", "pairs"):
         more = ["--release", "v0.1.0", "--bundle", "artifacts/shop"] if step == "deploy" else []
         ended = place.checkout.run(step, "--env", "nowhere", *more)
         assert (ended.code, "--env: nowhere: no such environment" in ended.err) == (2, True), ended.err
@@ -128,7 +140,12 @@ def test_deployed_reconciled_aborted_and_stopped(place: Place) -> None:
     place.run("reconcile", code=0, said="nothing was ever deployed here")
     place.deploy("v0.1.0", code=0, said="shop@v0.1.0 is live")
     place.run("abort", code=0, said="no rollout to abort; live is 0.1.0")
+    place.run("pairs", code=4, said="shop in staging: no shadow runs")
     place.deploy("v0.2.0", "--strategy", "shadow", code=4, said="shadow runs until told to end")
+    for _ in range(20):  # half of them are copied
+        place.answer()
+    place.run("pairs", code=0, said="pairs of answers, 0 differ, by 0 at most; the shadow failed in 0")
+    place.silent("0.1.0", "pairs", code=5, said="/v2/shadow")
     place.deploy("v0.3.0", code=5, said="0.2.0: held by ")
     place.run("reconcile", code=0)  # what rests is left alone
     place.run("abort", code=6, said="0.1.0 is live again")

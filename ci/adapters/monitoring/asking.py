@@ -116,11 +116,9 @@ def _question(asked: Asked) -> Question:
     if not asked.environment:
         raise BadInput("--env: missing", hint="or name what to look at with --door and --candidate")
     from ci.adapters import environments
-    from ci.adapters.wanted import environment
     from ci.shared import shared
 
-    common = shared()
-    found = environments.running(asked.project, environment(asked.environment, common), common).question()
+    found = environments.named(asked.project, asked.environment, shared()).question()
     if found is None:
         raise BadInput(f"{asked.project}: nothing runs in {asked.environment}")
     return found

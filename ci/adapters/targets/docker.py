@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from ci.adapters.containers import PLACE, ROLE, Taken, free
 from ci.adapters.http import ask
+from ci.adapters.targets.servers import Server
+from ci.adapters.targets.vault import Vault
 from ci.errors import BadInput, Unavailable
 from ci.packaging import archive
 from ci.packaging.inside import python
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 
 PORT = 8080
 KEPT = 5  # images of former releases, so that a roll-back needs no registry
+_DATA, _SECRETS = "/data", "/run/slipway"  # where volumes are mounted
+_MODELS = Server("serving", "--model", "SLIPWAY_SERVING_")
 _READY = """
-import http.client, os
-connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['SLIPWAY_SERVING_PORT']), timeout=2)
+import http.client
+connection = http.client.HTTPConnection('127.0.0.1', PORT, timeout=2)
 connection.request('GET', '/v2/health/ready')
 answer = connection.getresponse()
 print(answer.status, answer.getheader('x-slipway-release', ''))
@@ -65,11 +69,13 @@ class DockerTarget:
     """Satisfies `ci.rollout.targets.Target`; what it knows it reads from the engine's labels."""
 
     def __init__(
-        self, engine: Containers, base: str, settings: Settings, images: Images, patience_s: float = 25
-    ) -> None:
+        self, engine: Containers, base: str, settings: Settings, images: Images, patience_s: float = 25,
+        server: Server = _MODELS,
+    ) -> None:  # fmt: skip
         """Name the environment by `base`; nothing is made."""
         self._engine, self._base, self._settings, self._images = engine, base, settings, images
-        self._labels, self._patience_s = {PLACE: base}, patience_s
+        self._labels, self._patience_s, self._runs = {PLACE: base}, patience_s, server
+        self._vault = Vault(engine, base, server)
 
     def prepare(self, release: Release) -> None:
         """Have the image here under a name of this environment's own, which is also what it is found by without a registry."""
@@ -83,6 +89,7 @@ class DockerTarget:
             name, _, word = tag.partition(":")
             self._engine.name_image(found.id, name, word)
         self._right(release, found.labels, str(found.config.get("User") or ""))
+        self._vault.keep()
 
     def _right(self, release: Release, labels: Mapping[str, str], user: str) -> None:
         if labels.get("io.slipway.bundle") != f"sha256:{release.bundle}":
@@ -106,12 +113,14 @@ class DockerTarget:
             labels = {**self._labels, ROLE: "server", "io.slipway.project": release.project, "io.slipway.instance": instance.id,
                       "io.slipway.release": release.version, "io.slipway.address": instance.host}  # fmt: skip
             settings = {"HOST": "0.0.0.0", "PORT": str(instance.port), "RELEASE_VERSION": release.version}  # noqa: S104 # its own network
+            own = self._runs.variables(_DATA, _SECRETS)
             self._network()
             with suppress(Taken):
                 self._engine.create(
                     name, self._tag(release), labels, network=self._base, address=instance.host, restart=True,
-                    memory_mb=self._settings.memory_mb, cpus=self._settings.cpus,
-                    environment={f"SLIPWAY_SERVING_{key}": value for key, value in settings.items()},
+                    memory_mb=self._runs.memory_mb or self._settings.memory_mb, cpus=self._settings.cpus,
+                    environment={**{f"{self._runs.prefix}{key}": value for key, value in settings.items()}, **own},
+                    volumes=self._volumes(),
                 )  # fmt: skip
         self._engine.start(name)
 
@@ -137,7 +146,7 @@ class DockerTarget:
         if found is None or not found["State"]["Running"]:
             return False
         with suppress(Unavailable):
-            code, out = self._engine.execute(found["Id"], python(_READY), {})
+            code, out = self._engine.execute(found["Id"], python(_READY.replace("PORT", str(int(instance.port)))), {})
             return code == 0 and out.startswith(b"200 ") and out.decode().strip().endswith(mine)
         return False
 
@@ -164,6 +173,14 @@ class DockerTarget:
             found = self._engine.image(tag)
             if found and found.labels.get("io.slipway.bundle", "").removeprefix("sha256:") not in keep:
                 self._engine.remove(tag)
+
+    def _volumes(self) -> dict[str, str]:
+        """Return what is mounted where; the data outlives releases, and `steps.stop`."""
+        data = f"{self._base}-data"
+        if self._runs.keeps_data:
+            self._engine.volume(data, {**self._labels, ROLE: "data"})
+        kept = {data: f"{_DATA}:rw"} if self._runs.keeps_data else {}
+        return kept | ({self._vault.volume: f"{_SECRETS}:ro"} if self._runs.secrets else {})
 
     def _network(self) -> str:
         return self._engine.network(self._base, self._labels, self._settings.subnet)

@@ -17,6 +17,7 @@ from ci.adapters.targets.docker import DockerTarget, Images
 from ci.adapters.targets.engine_state import EngineState
 from ci.adapters.targets.envoy_container import ContainerRouter
 from ci.adapters.targets.envoy_image import router_image
+from ci.adapters.targets.servers import server_of
 from ci.errors import Unavailable
 from ci.rollout.engine import Environments
 from ci.rollout.state import State
@@ -45,7 +46,7 @@ def opened(
     store = EngineState(engine, base, f"{project} in {environment.name}")
     first = store.read() or _blank(engine, base, project, environment)
     images = Images(registry.found(shared.registry), shared.registry)
-    target = DockerTarget(engine, base, settings, images)
+    target = DockerTarget(engine, base, settings, images, server=server_of(project, environment, shared))
     return Environments(environment, target, _router(engine, base, settings, shared, first), store, lambda: first, say)
 
 

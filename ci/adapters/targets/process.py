@@ -1,4 +1,4 @@
-"""Servers as processes of this machine: `python -m serving` on a bundle folder that was brought here by digest."""
+"""Servers as processes of this machine: `python -m serving`, say, on a bundle folder that was brought here by digest."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters.http import ask
+from ci.adapters.targets.servers import Server
 from ci.errors import BadInput, Unavailable
-from ci.files import replacing_folder, sha256, sha256_of_tree
+from ci.files import replacing, replacing_folder, said_plainly, sha256, sha256_of_tree
+from ci.model.bundles import verify
 from ci.rollout.targets import PlaceTaken, Seen
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ci.rollout.targets import Bundles
 
 _SERVING = Path(__file__).resolve().parents[3] / "serving"
+_MODELS = Server("serving", "--model", "SLIPWAY_SERVING_")
 _PORTS = range(20_000, 30_000)  # below what the system gives to outgoing connections
 
 
@@ -54,12 +57,15 @@ def is_free(port: int) -> bool:
 class ProcessTarget:
     """Satisfies `ci.rollout.targets.Target`."""
 
-    def __init__(self, units: Units, bundles: Bundles, shelf: Path, patience_s: float = 25.0) -> None:
-        """Keep bundles and the server's code on `shelf`, shared by environments."""
+    def __init__(
+        self, units: Units, bundles: Bundles, shelf: Path, patience_s: float = 25.0, server: Server = _MODELS
+    ) -> None:
+        """Keep bundles and the server's code on `shelf`, shared by environments; data and secrets beside the units."""
         self._units, self._bundles, self._shelf, self._patience_s = units, bundles, shelf.resolve(), patience_s
+        self._runs, self._home = server, units.folder.parent
 
     def prepare(self, release: Release) -> None:
-        """Fetch the bundle by digest, and keep a copy of the server, so that neither depends on a checkout."""
+        """Fetch the bundle by digest, and have the server's code and secrets here, so that nothing depends on a checkout."""
         folder = self._bundle(release)
         if not folder.is_dir():
             with replacing_folder(folder) as beside:
@@ -67,19 +73,21 @@ class ProcessTarget:
                 manifest = beside / "manifest.json"
                 if not manifest.is_file() or sha256(manifest) != release.bundle:
                     raise BadInput(f"{release.name}: the bundle that came is not sha256:{release.bundle[:12]}")
-        self._server()
+        self._code(release)
+        self._keep_secrets()
 
     def place(self, taken: Collection[tuple[str, int]]) -> tuple[str, int]:
         """Return loopback and a free port."""
         return "127.0.0.1", free_port(taken)
 
     def start(self, release: Release, instance: Instance) -> None:
-        """Wish for `python -m serving`, unless it could not bind."""
+        """Wish for the server's process, unless it could not bind."""
         if not self._lives(instance) and not is_free(instance.port) and not self._lives(instance):
             raise PlaceTaken(instance)
-        argv = [sys.executable, "-m", "serving", "--model", str(self._bundle(release)), "--host", instance.host,
-                "--port", str(instance.port), "--release-version", release.version]  # fmt: skip
-        self._units.start(instance.id, argv, {"PYTHONPATH": str(self._server())}, self._patience_s)
+        argv = [sys.executable, "-m", self._runs.module, self._runs.option, str(self._bundle(release)), "--host",
+                instance.host, "--port", str(instance.port), "--release-version", release.version]  # fmt: skip
+        own = self._runs.variables(str(self._home / "data"), str(self._secrets))
+        self._units.start(instance.id, argv, {"PYTHONPATH": str(self._code(release)), **own}, self._patience_s)
 
     def _lives(self, instance: Instance) -> bool:
         return instance.id in self._units.alive()
@@ -118,7 +126,31 @@ class ProcessTarget:
     def _bundle(self, release: Release) -> Path:
         return self._shelf / "bundles" / release.bundle
 
-    def _server(self) -> Path:
+    @property
+    def _secrets(self) -> Path:
+        return self._home / "secrets"
+
+    def _keep_secrets(self) -> None:
+        """Write what this machine knows, for the servers' user alone; what it does not know must be there already."""
+        if self._runs.keeps_data:
+            with said_plainly(self._home / "data"):
+                (self._home / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, known in self._runs.secrets.items():
+            path = self._secrets / name
+            if known is None and not path.is_file():
+                raise self._runs.lacking(name, str(self._secrets))
+            if known is not None and not (path.is_file() and path.read_bytes() == known):
+                with said_plainly(path):
+                    self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with replacing(path) as beside:
+                    beside.chmod(0o600)
+                    beside.write_bytes(known)
+
+    def _code(self, release: Release) -> Path:
+        """Return where Python finds the server: in the bundle, which is held to its seal first, or in a copy of ours."""
+        if self._runs.code:
+            verify(self._bundle(release))
+            return self._bundle(release) / self._runs.code
         home = self._shelf / "servers" / sha256_of_tree(_SERVING)[:16]
         if not (home / "serving").is_dir():
             with replacing_folder(home) as beside:

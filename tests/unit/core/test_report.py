@@ -135,6 +135,23 @@ def test_columns_that_no_check_fills_are_left_out(tmp_path: Path) -> None:
     assert [word for word in ("observed", "limit", "interval", "rows") if f"{word} " in page.words] == ["observed"]
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("2026-11-24T19:40:58Z", True),
+        ("2026-11-24T19:40:58.120+00:00", True),
+        ("2026-11-24", True),
+        ("flights@v1.0.0", False),
+        (20261124, False),
+        ("2026-11-24T19:40:58Z, by Ann", False),
+    ],
+)
+def test_no_line_breaks_a_moment(tmp_path: Path, value: object, found: bool) -> None:
+    _, _, page = written(tmp_path, Result("well", tables=[Table("What runs", ("name", "since"), [("x", value)])]))
+    assert (("td", {"class": "when"}) in page.tags) is found
+    assert "td.when { white-space: nowrap" in (tmp_path / "report.css").read_text()
+
+
 def test_junit_counts_what_it_holds(tmp_path: Path, full: Result) -> None:
     _, suite, _ = written(tmp_path / "reports", full)
     cases = suite.findall("testcase")

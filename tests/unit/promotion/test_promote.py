@@ -13,9 +13,9 @@ from ci.ledger.interface import By
 from ci.params_environments import Approvals, Environment, Window
 from ci.promotion.checks import Wish
 from ci.promotion.keeping import keep
-from ci.promotion.promote import Floor, promote
+from ci.promotion.promote import Floor, promote, told_of
 from ci.promotion.records import Records, evidence_of, how_it_ended
-from ci.report import Check, Found
+from ci.report import Check, Found, Result
 from ci.rollout.interface import Moved
 from tests.releases import SEEN, MemoryLedger, MemoryQueue, MemoryRunning, MemorySignatures, release
 
@@ -59,6 +59,7 @@ def test_a_release_moves_and_the_ledger_remembers_everything():
     scene = Scene()
     result = scene.promote(replace(WISH, approver="bob", build="https://jenkins.example.org/7/"))
     assert result.outcome is Outcome.PASSED, result.message
+    assert (len(result.facts["digest"]), result.data["digest"]) == (12, scene.history.release("1.1.0").digest)
     event = scene.history.trusted().live("production")
     assert (event.version, event.actor, event.approver, event.reason) == ("1.1.0", "ann", "bob", "better")
     assert (event.former, event.verified, event.evidence, event.build) == (
@@ -79,6 +80,24 @@ def test_once_more_changes_nothing():
     assert again.outcome is Outcome.PASSED
     assert "is live in production already, since 2026-11-24T10:" in again.message
     assert len(scene.running.moves) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("flights@v1.1.0 is live", "there"),
+        ("flights@v1.1.0 is live already", "there already"),
+        ("flights@v1.1.0 is live again", "there"),
+        (
+            "flights@v1.1.0 is live; not tidied up: Envoy is silent",
+            "there; not tidied up: Envoy is silent",
+        ),
+        ("nothing to do", "there: nothing to do"),
+    ],
+)
+def test_nothing_is_said_twice(said, told):
+    moved = Moved(Outcome.PASSED, said, "1.1.0", "1.0.0")
+    assert told_of(moved, Result(""), Check("record", Found.PASSED, "kept"), "there").message == told
 
 
 def test_a_dry_run_tells_plan_and_checks_and_moves_nothing():

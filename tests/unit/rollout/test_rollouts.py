@@ -139,6 +139,47 @@ def test_a_server_that_never_becomes_ready_gets_no_caller() -> None:
     assert len(world.servers) == 2
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_release_whose_server_ends_by_itself_is_worse_whatever_verification_saw(kind: str) -> None:
+    world = made()
+    running = world.open()
+
+    def ends() -> None:
+        name = next(name for name, (version, _) in world.servers.items() if version == "1.1.0")
+        world.restarts[name] = world.restarts.get(name, 0) + 1  # and is up again
+
+    moved = running.roll_out(V2, strategy(kind), Says(meanwhile=ends), "ann")
+    assert (moved.outcome, moved.live) == (Outcome.ROLLED_BACK, "1.0.0")
+    assert moved.message == (
+        "flights@v1.1.0: its servers ended by themselves 1 time while it was watched; 1.0.0 is live again"
+    )
+    well(world)
+
+
+def test_what_a_warm_server_did_before_is_not_held_against_it() -> None:
+    world = made()
+    world.open().roll_out(V2, strategy("blue_green"), Says(), "ann")
+    for name in world.servers:
+        world.restarts[name] = 3
+    assert world.open().roll_out(V1, strategy("canary"), Says(), "ann").live == "1.0.0"
+
+
+def test_status_names_a_server_that_envoy_finds_ill() -> None:
+    world = made()
+    world.unhealthy = {next(iter(world.servers))}
+    assert world.open().actual().drift == ["router: finds 1 of 2 servers of 1.0.0 healthy"]
+
+
+def test_a_registry_that_does_not_answer_changes_nothing() -> None:
+    world = made()
+    before = world.state
+    world.refuse = {"prepare": Unavailable("registry: does not answer")}
+    with pytest.raises(Unavailable, match="does not answer"):
+        world.open().roll_out(V2, strategy("canary"), Says(), "ann")
+    assert world.state == before
+    well(world)
+
+
 def test_a_server_whose_port_is_taken_gets_another() -> None:
     world = made()
     world.taken = {30003, 30005}

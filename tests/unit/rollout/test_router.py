@@ -46,6 +46,17 @@ def test_a_release_is_reached_by_its_exact_name() -> None:
     assert rule["string_match"]["safe_regex"]["regex"] == r"v?1\.0\.0"
 
 
+def test_only_what_is_copied_is_marked_and_nobody_else_may_bear_the_mark() -> None:
+    mirror = Share(cluster=NAMES["1.1.0"], hundredths=5000)
+    for more in ({}, {"mirror": mirror, "mark": "0a1b2c3d"}):
+        found = json.loads(routes(wish(direct={"1.0.0": NAMES["1.0.0"]}, **more)))["resources"][0]["virtual_hosts"][0]
+        marked = [item for item in found["routes"] if "request_headers_to_add" in item]
+        assert [item["request_headers_to_add"][0]["header"]["value"] for item in marked] == ["0a1b2c3d"] * bool(more)
+        assert all("predict" in item["match"]["safe_regex"]["regex"] for item in marked)
+        stripped = [item for item in found["routes"] if "route" in item and item not in marked]
+        assert all(item["request_headers_to_remove"] == ["x-slipway-shadow"] for item in stripped)
+
+
 def test_the_same_wish_has_the_same_version_and_another_wish_another() -> None:
     assert version_of(routes(wish())) == version_of(routes(wish()))
     assert version_of(routes(wish())) != version_of(routes(wish(sticky="x-user-id")))

@@ -37,6 +37,8 @@ class World:
     wish: Routes | None = None
     up: bool = False
     taken: set[int] = field(default_factory=set)
+    restarts: dict[str, int] = field(default_factory=dict)
+    unhealthy: set[str] = field(default_factory=set)
     never_ready: set[str] = field(default_factory=set)
     refuse: dict[str, StepError] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
@@ -96,7 +98,7 @@ class Servers:
         self.world.servers[instance.id] = (record.version, instance.port)
 
     def running(self) -> Mapping[str, Seen]:
-        return {name: Seen(alive=True) for name in self.world.servers}
+        return {name: Seen(alive=True, restarts=self.world.restarts.get(name, 0)) for name in self.world.servers}
 
     def ready(self, record: Release, instance: Instance) -> bool:
         return self.world.servers.get(instance.id) == (record.version, instance.port) and (
@@ -143,7 +145,8 @@ class Envoy:
         self.world.wish = routes
 
     def healthy(self, cluster: str) -> int:
-        return len([name for name in self.world.listed.get(cluster, []) if name in self.world.servers])
+        sound = self.world.servers.keys() - self.world.unhealthy
+        return len([name for name in self.world.listed.get(cluster, []) if name in sound])
 
     def holds(self) -> tuple[str, str] | None:
         return ("", version_of(document(self.world.wish))) if self.world.up and self.world.wish else None

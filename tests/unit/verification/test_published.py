@@ -60,8 +60,23 @@ def test_band_is_the_published_one(name: str, case: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.parametrize("case", cases("quantile_ab_p_value"), ids=lambda case: str(case["args"]))
+def test_p_value_of_a_shifted_quantile_is_the_published_one(case: dict[str, Any]) -> None:
+    args = case["args"]
+    a = np.arange(1, args["n"] + 1)
+    found = [bands.quantile_p_value(*pair, args["q"], t_opt=args["t_opt"], alpha_opt=args["alpha_opt"])
+             for pair in ((a, a + args["offset"]), (a + args["offset"], a))]  # fmt: skip
+    assert found == pytest.approx([case["expected"]] * 2, abs=case["abs_tol"])
+
+
+def test_samples_with_the_same_quantile_or_without_values_prove_nothing() -> None:
+    a = np.repeat([1.0, 2.0, 3.0], 50)
+    assert bands.quantile_p_value(a, a[::-1], 0.5, t_opt=100, alpha_opt=0.05) == 1
+    assert bands.quantile_p_value([], a, 0.5, t_opt=100, alpha_opt=0.05) == 1
+
+
 def test_every_case_is_used() -> None:
-    assert {case["id"] for case in CASES} == {*SINGLE, "savvi poisson canary stop"}
+    assert {case["id"] for case in CASES} == {*SINGLE, "savvi poisson canary stop", "quantile_ab_p_value"}
 
 
 def test_quantile_band_holds_the_true_quantile_and_says_nothing_early() -> None:

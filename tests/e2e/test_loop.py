@@ -1,0 +1,97 @@
+"""
+The loop that labels close, on real flights, without a person.
+
+Given two releases, the second live in production, and a collection service that hears of its answers,
+when its quality falls in replayed months and labels tell of that a day later,
+then the watch takes it back, the trigger learns from newer data, once, the gate accepts, the canary passes, and
+production answers better than it would have.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ci.adapters.envoy import binary
+from ci.errors import BadInput
+from tests.e2e.collection import ROOT
+from tests.e2e.loop import Loop, days, looping
+
+WANTED = "SLIPWAY_LOOP"  # set it to run this: it learns three models, and takes some minutes
+SHARE = float(os.environ.get("SLIPWAY_LOOP_SHARE", "0.12"))  # of flights that production is asked about
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("flights"),
+    pytest.mark.skipif(not os.environ.get(WANTED), reason=f"takes minutes: set {WANTED}=1 to run it"),
+]
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Any:
+    if not (ROOT / "artifacts/flights/manifest.json").is_file():
+        pytest.skip("no bundle of flights: run `make run` first")
+    try:
+        binary()
+    except BadInput as error:
+        pytest.skip(str(error))
+    with looping(tmp_path) as made:
+        yield made
+
+
+def wrong(rows: list[dict[str, Any]], first: str, until: str, version: str) -> np.ndarray:
+    """Return for each labelled answer of a release whether it was wrong."""
+    mine = [row for row in rows if row["version"] == version and first <= row["event_time"][:10] < until]
+    return np.array([(row["predicted"] >= 0.5) != bool(row["target"]) for row in mine if row["target"] is not None])
+
+
+def test_quality_falls_and_production_mends_itself(loop: Loop) -> None:
+    # given: v1 knows January to June, v2 knows October, and October was kind
+    v1 = loop.release()
+    loop.promote(v1, "the first")
+    loop.as_of("2013-11-01")
+    loop.commit("Up to October")
+    loop.build()
+    v2 = loop.release()
+    loop.promote(v2, "with October")
+    assert loop.live() == v2[1:]
+
+    # when: December comes, a week at a time, and labels a day later
+    assert loop.step("watch", "--env", "production", codes=(0, 4))["data"]["answer"] == "not enough evidence"
+    day, looks = "2013-12-01", []
+    while day < "2013-12-22" and (not looks or looks[-1]["code"] != 6):
+        loop.replay(day, days(day, 2), SHARE)
+        day = days(day, 3)
+        looks.append(loop.step("watch", "--env", "production", codes=(0, 4, 6)))
+    # then: the watch takes it back for its quality, and says so
+    assert looks[-1]["code"] == 6, loop.told[-6:]
+    assert (loop.live(), looks[-1]["data"]["cause"]) == (v1[1:], "quality")
+    assert "quality" in looks[-1]["message"]
+
+    # and: the trigger learns from newer data, once
+    started = loop.step("retrain", "--env", "production", "--as-of", day)
+    assert started["data"]["started"] is True
+    v3 = loop.newest()
+    assert v3 not in {v1, v2}
+    again = loop.step("retrain", "--env", "production", "--as-of", days(day, 1))
+    assert (again["data"]["started"], loop.newest()) == (False, v3)
+
+    # and: the gate had accepted it, the canary passes, and production is better
+    loop.commit(f"Up to {day}")
+    loop.promote(v3, "learned anew")
+    assert loop.live() == v3[1:]
+    loop.replay(day, "2013-12-30", SHARE)
+    rows = loop.joined()
+    after = wrong(rows, day, "2014-01-01", v3[1:])
+    asked = [row for row in rows if row["version"] == v3[1:] and row["target"] is not None]
+    former = loop.rescored(v2, asked)
+    print(f"from {day} on, of {len(after)} answers: {after.mean():.3f} wrong; by {v2} {former.mean():.3f}")
+    assert len(after) > 100
+    assert after.mean() < former.mean()
+    assert (
+        loop.step("retrain", "--env", "production", "--as-of", "2014-01-01", codes=(0, 4))["data"]["started"] is False
+    )
