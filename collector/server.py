@@ -92,6 +92,7 @@ async def serve(settings: Settings) -> int:
         Unreachable: the database does not answer.
     """
     sys.setswitchinterval(_SWITCH_S)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     state = State(settings, opened(settings.store, timeout_s=settings.commit_timeout_s))
     try:
         await asyncio.to_thread(state.load)
