@@ -109,7 +109,7 @@ def desk(tmp_path, monkeypatch):
     made = Desk(tmp_path / "checkout")
     machinery = types.ModuleType("ci.adapters.environments")
     machinery.running = lambda project, environment, shared, **_: made.running[environment.name]
-    machinery.verifier = lambda project, environment, shared, say: None
+    machinery.verifier = lambda *_: None
     monkeypatch.setitem(sys.modules, "ci.adapters.environments", machinery)
     return made
 
