@@ -121,13 +121,19 @@ class DockerPlace:
 
     def sweep(self) -> None:
         """Remove what was made below this prefix, and nothing else."""
-        for item in self.engine.listed({PLACE: self.base}):
-            self.engine.discard(item["Id"])
-        for volume in (f"{self.base}-state", f"{self.base}-router"):
-            self.engine.drop_volume(volume)
-        self.engine.drop_network(self.base)
-        for tag in self.engine.named_images(self.base):
-            self.engine.remove(tag)
+        swept(self.base)
+
+
+def swept(base: str) -> None:
+    """Remove what an engine holds of one environment, and nothing else."""
+    engine = Containers(120)
+    for item in engine.listed({PLACE: base}):
+        engine.discard(item["Id"])
+    for volume in (f"{base}-state", f"{base}-router"):
+        engine.drop_volume(volume)
+    engine.drop_network(base)
+    for tag in engine.named_images(base):
+        engine.remove(tag)
 
 
 def usable() -> None:

@@ -96,7 +96,7 @@ class Environments:
                 self._moves.converge(state)
                 return Moved(Outcome.PASSED, f"{release.name} is live already", state.live, state.former)
             leaves = state.live
-            state = self._moves.write(self._moves.grown(state, release, self._moves.environment.instances))
+            state = self._grown(state, release)
             try:
                 state = self._moves.ready(state, release.version)  # before any traffic moves
             except StepError:
@@ -148,6 +148,13 @@ class Environments:
             self._moves.target.stop(list(self._moves.target.running()), 25.0)
             self._moves.write(empty.noting(who, "stopped"))
             return Moved(Outcome.PASSED, "stopped", None, state.live)
+
+    def _grown(self, state: State, release: Release) -> State:
+        """Write that a release has all its servers; where it has, as one that was kept warm, there is nothing to write."""
+        grown = self._moves.grown(state, release, self._moves.environment.instances)
+        before = state.fleets.get(release.version)
+        there = before is not None and before.instances == grown.fleets[release.version].instances
+        return state if there else self._moves.write(grown)
 
     def _same(self, state: State, release: Release) -> None:
         fleet = state.fleets.get(release.version)

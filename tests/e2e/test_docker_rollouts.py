@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from tests.containers import BUNDLE, ROOT, DockerPlace, a_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 DEPLOY = """
@@ -71,6 +71,13 @@ def test_the_whole_story(place: DockerPlace) -> None:
     assert set(load.versions) == {"flights@1.0.0", "flights@1.1.0"}
     assert place.open().actual().drift == []
 
+    told = place.engine.find(f"{place.base}-envoy")
+    assert told
+    first = int(told["State"]["Pid"])
+    (child,) = (Path("/proc") / f"{first}/task/{first}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)  # Envoy alone: its keeper starts it again at once
+    settled(place)
+    assert place.engine.find(f"{place.base}-envoy")["RestartCount"] == 0  # type: ignore[index]
     place.kill(f"{place.base}-envoy")
     settled(place)
     assert place.answer() == (200, "flights@1.0.0")
@@ -150,3 +157,34 @@ def test_killed_at_any_instant_another_agent_finds_its_way(place: DockerPlace, a
         if item["Labels"]["io.slipway.role"] in {"check", "lock"}
     ]
     assert checks == []
+
+
+@pytest.mark.skipif(
+    not os.environ.get("SLIPWAY_TEST_KILL_ENGINE"),
+    reason="kills the engine of this machine; where nobody else uses it: SLIPWAY_TEST_KILL_ENGINE=1",
+)
+def test_the_engine_is_killed_and_everything_is_found_again(place: DockerPlace) -> None:
+    place.settings["instances"] = 2
+    place.deploy("1.0.0")
+    place.deploy("1.1.0")
+    door = str(place.open().actual().door)
+    row = json.dumps(json.loads((BUNDLE / "golden.json").read_text())["rows"][0]).encode()
+    pid_file = Path(os.environ.get("SLIPWAY_DOCKER_RUN", "/run/slipway-docker"), "dockerd.pid")
+    with Load(door, row, callers=4) as load:
+        time.sleep(1)
+        before = len(load.failures)
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        began = time.monotonic()
+        time.sleep(3)
+        gone = (load.sent, len(load.failures))
+        with pytest.raises(Unavailable, match="docker"):
+            place.open().roll_back(place.release("1.0.0"), "tests")
+        subprocess.run([ROOT / "ci/setup/docker", "start"], check=True, timeout=120)
+        answers_s = time.monotonic() - began
+        settled(place, 90)
+        print(f"{before} failed before, {gone[1]} of {gone[0]} in 3 s without the engine; it answered after {answers_s:.1f} s,"
+              f" all was well after {time.monotonic() - began:.1f} s")  # fmt: skip
+        assert before == 0
+    assert place.answer() == (200, "flights@1.1.0")
+    assert place.open().roll_back(place.release("1.0.0"), "tests").live == "1.0.0"
+    assert place.open().actual().drift == []

@@ -1,5 +1,5 @@
 """
-The whole story on real flights out of New York, with servers as processes.
+The whole story on real flights out of New York, with servers as processes; with SLIPWAY_TEST_LONG=1 as containers, too.
 
 Given v1, which learned from January to June and is live in staging and production,
 when v2 (with July) is judged against it, packaged once and promoted by digest through a canary,
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -118,11 +119,50 @@ def origin(tmp_path: Path) -> Path:
     return made
 
 
+@dataclass
+class Host:
+    """Where environments are: this machine, or an engine, whose images are built here and run by digest."""
+
+    folder: Path
+    packagings: str = "data"
+    prefix: str = ""
+
+    @property
+    def lines(self) -> str:
+        """What each environment says of it."""
+        kind = f"target: {{kind: docker, prefix: {self.prefix}}}" if self.prefix else ""
+        return "".join(f"\n    {line}" for line in (f'root: "{self.folder}"', kind) if line)
+
+    def sweep(self) -> None:
+        """Leave nothing on the engine."""
+        if self.prefix:
+            from tests.containers import swept
+
+            for environment in ("staging", "production"):
+                swept(f"{self.prefix}-flights-{environment}")
+
+
+@pytest.fixture(params=["process", "docker"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
+    made = Host(tmp_path / "host")
+    if request.param == "docker":
+        if not os.environ.get("SLIPWAY_TEST_LONG"):
+            pytest.skip("takes some minutes: SLIPWAY_TEST_LONG=1 runs it")
+        request.getfixturevalue("docker_engine")
+        from tests.integration.engines import base_image
+
+        base_image()
+        made = Host(tmp_path / "host", "service,data", f"story-{secrets.token_hex(4)}")
+    yield made
+    made.sweep()
+
+
 @pytest.fixture
-def ann(origin: Path, tmp_path: Path) -> Iterator[Agent]:
+def ann(origin: Path, host: Host, tmp_path: Path) -> Iterator[Agent]:
     made = Agent.of(origin, tmp_path, "ann")
-    for name in ("data", "models", "artifacts"):
-        shutil.copytree(ROOT / name, made.path / name)
+    for name in ("data", "models", "artifacts", *([".slipway/wheelhouse"] if host.prefix else [])):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, made.path / name)
     made.commit("params.yaml", r"strategy: \{kind: canary.*$", CANARY, "Quick canaries")
     made.commit(
         "params.yaml",
@@ -132,17 +172,16 @@ def ann(origin: Path, tmp_path: Path) -> Iterator[Agent]:
     )
     made.commit("params.yaml", r"remote: null", "remote: origin", "A team's ledger")
     for name in ("staging", "production"):  # one machine runs them, whoever is at work
-        root = f'- name: {name}\n    root: "{tmp_path}/host"'
-        made.commit("params.yaml", f"- name: {name}$", root, "Where they run")
+        made.commit("params.yaml", f"- name: {name}$", f"- name: {name}{host.lines}", "Where they run")
     made.commit("projects/flights/params.yaml", r"\Z", GATE, "Each month is a refresh")
     yield made
     for environment in ("staging", "production"):
         made.step("stop", "--env", environment)
 
 
-def released(agent: Agent) -> str:
+def released(agent: Agent, host: Host) -> str:
     agent.step("gate")
-    return re.findall(r"flights@(v[\d.]+)", agent.step("package", "--as", "data")["message"])[0]
+    return re.findall(r"flights@(v[\d.]+)", agent.step("package", "--as", host.packagings)["message"])[0]
 
 
 def now() -> str:
@@ -157,10 +196,10 @@ def load(door: str) -> Load:
     return Load(door, json.dumps(row).encode(), callers=4)
 
 
-def test_the_whole_story(ann: Agent, origin: Path, tmp_path: Path) -> None:
+def test_the_whole_story(ann: Agent, host: Host, origin: Path, tmp_path: Path) -> None:
     # given: v1, January to June
     moments = {now(): {"staging": None, "production": None}}
-    v1 = released(ann)
+    v1 = released(ann, host)
     ann.step("deploy", "--env", "staging", "--release", v1)
     ann.step("promote", "--to", "production", "--release", v1, "--reason", "the first")
     moments[now()] = {"staging": v1[1:], "production": v1[1:]}
@@ -170,7 +209,7 @@ def test_the_whole_story(ann: Agent, origin: Path, tmp_path: Path) -> None:
     ann.commit("projects/flights/params.yaml", r"max_iter: 200", "max_iter: 60\n    max_features: 0.5", "Quicker")
     ann.commit("projects/flights/params.yaml", r"learning_rate: .*$", "learning_rate: 0.15", "Quicker")
     ann.build("ingest", "check_data", "prepare", "train", "evaluate", "bundle")
-    v2 = released(ann)
+    v2 = released(ann, host)
     assert v2 != v1
     ann.step("promote", "--to", "production", "--release", v2, code=3)  # not before it was in staging
     ann.step("deploy", "--env", "staging", "--release", v2)
@@ -185,10 +224,14 @@ def test_the_whole_story(ann: Agent, origin: Path, tmp_path: Path) -> None:
     # when: v3, whose server tires; neither gate nor golden rows can tell, and in staging nobody calls it often enough
     ann.commit("projects/flights/params.yaml", r"seed: \d+", "seed: 7", "Another seed")
     ann.build("train", "evaluate", "bundle")
-    v3 = released(ann)
+    tires = ("serving/scoring.py", r"(?<=-> Any:\n)(?=        answer = await live\.batcher)", TIRED, "Faster")
+    if host.prefix:  # the server is in the image
+        ann.commit(*tires)
+    v3 = released(ann, host)
     ann.step("deploy", "--env", "staging", "--release", v3)
     moments[now()] = {"staging": v3[1:], "production": v2[1:]}
-    ann.commit("serving/scoring.py", r"(?<=-> Any:\n)(?=        answer = await live\.batcher)", TIRED, "Faster")
+    if not host.prefix:
+        ann.commit(*tires)
     with load(door) as seen:
         told = ann.step("promote", "--to", "production", "--release", v3, "--reason", "even better", code=6)
     assert "requests ended with 5xx" in told["message"] or "answers an example row with 500" in told["message"]
@@ -200,7 +243,11 @@ def test_the_whole_story(ann: Agent, origin: Path, tmp_path: Path) -> None:
     # when: somebody else, on a machine that never saw the repository, goes back to v1
     eve = Agent.of(origin, tmp_path, "eve")
     assert eve.live_at(now()) == {"staging": v3[1:], "production": v2[1:]}
+    began = time.monotonic()
     eve.step("rollback", "--env", "production", "--to", v1, "--reason", "July was not so good")
+    print(
+        f"the step of the rollback took {time.monotonic() - began:.1f} s, its start-up and the ledger's remote included"
+    )
     moments[now()] = {"staging": v3[1:], "production": v1[1:]}
 
     # then: everybody knows what was live at every moment

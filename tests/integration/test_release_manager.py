@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import types
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from ci.adapters.live import champion_of  # noqa: E402
 from ci.adapters.people import actor  # noqa: E402
 from ci.adapters.queue import FolderQueue  # noqa: E402
 from ci.errors import BadInput, Outcome, Unavailable  # noqa: E402
-from ci.ledger.event import Kind  # noqa: E402
+from ci.ledger.event import Kind, moment_of  # noqa: E402
 from ci.ledger.interface import By  # noqa: E402
 from ci.model.bundles import Bundle  # noqa: E402
 from ci.packaging import data, evidence  # noqa: E402
@@ -202,6 +203,20 @@ def test_promote_unsigned_and_stale_and_skipped_and_the_same_person_twice_are_3(
     )
     assert live.step("promote", *UP, "--approver", "ANN") == 3
     assert "four eyes: ANN asks and approves" in live.report("promote")["message"]
+
+
+def test_promote_marked_bad_and_with_an_expired_approval_are_3(live):
+    soon = PARAMS.replace("four_eyes: true", "four_eyes: true, valid_hours: 0.0001")
+    (live.root / "params.yaml").write_text(soon)
+    assert live.step("approve", "--release", "v1.1.0", "--env", "production", "--as", "bob") == 0
+    ahead = moment_of(live.history.events[-1].at) - datetime.now(UTC)  # each event is a second after the one before
+    time.sleep(max(0.0, ahead.total_seconds()) + 1.5)
+    assert live.step("promote", *UP) == 3
+    assert "four eyes: the approval by bob expired at " in live.report("promote")["message"]
+    assert live.step("mark", "--release", "v1.1.0", "--reason", "leaks the target") == 0
+    assert live.step("promote", *UP, "--approver", "bob") == 3
+    assert "mark: toy@v1.1.0 was marked bad by " in live.report("promote")["message"]
+    assert live.running["production"].live == "1.0.0"
 
 
 def test_promote_with_a_tampered_ledger_is_3_and_everybody_else_says_so(live):

@@ -6,7 +6,7 @@ import os
 import random
 import socket
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ci.adapters import registry
@@ -44,10 +44,12 @@ def opened(
     """
     engine, base = _engine(settings, shared), _base(project, environment, settings)
     store = EngineState(engine, base, f"{project} in {environment.name}")
-    first = store.read() or _blank(engine, base, project, environment)
+    first = cache(
+        lambda: store.read() or _blank(engine, base, project, environment)
+    )  # read once, under the lock if need be
     images = Images(registry.found(shared.registry), shared.registry)
     target = DockerTarget(engine, base, settings, images, server=server_of(project, environment, shared))
-    return Environments(environment, target, _router(engine, base, settings, shared, first), store, lambda: first, say)
+    return Environments(environment, target, _router(engine, base, settings, shared, first), store, first, say)
 
 
 def asker(
@@ -64,7 +66,7 @@ def asker(
         state = EngineState(engine, base, environment.name).read()
         if state is None:
             raise Unavailable(f"{project} in {environment.name}: nothing runs there")
-        return _router(engine, base, settings, shared, state).ask(url, **more)  # type: ignore[arg-type]
+        return _router(engine, base, settings, shared, lambda: state).ask(url, **more)  # type: ignore[arg-type]
 
     return send
 
@@ -77,7 +79,9 @@ def _base(project: str, environment: Environment, settings: Settings) -> str:
     return f"{settings.prefix}-{project}-{environment.name}"
 
 
-def _router(engine: Containers, base: str, settings: Settings, shared: Shared, state: State) -> ContainerRouter:
+def _router(
+    engine: Containers, base: str, settings: Settings, shared: Shared, state: Callable[[], State]
+) -> ContainerRouter:
     return ContainerRouter(engine, base, settings, state, partial(router_image, engine, shared.image))
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ci.adapters.containers import Containers
 
 BEAT_S = 1.5
+FIRST_S = 1.0  # until the first sign of life; what is known until then stands on the lock itself
 SILENT_S = 12.0  # a holder without a sign of life for so long is gone; no clock is compared with another
 WISH_S = 0.3
 
@@ -195,6 +196,8 @@ class EngineState:
         done = threading.Event()
 
         def beat() -> None:
+            if done.wait(FIRST_S):  # whoever only moves weights has done so by then, and shared the engine with nobody
+                return
             while True:
                 with suppress(Exception):  # taken over, or a silent engine: the next write will tell
                     self._engine.put(lock, "/", {"beat.json": json.dumps({**holder, "beat": now()}).encode()})

@@ -13,10 +13,12 @@ import json
 import time
 import zlib
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import http
 from ci.adapters.containers import PLACE, ROLE, Gone, Taken
+from ci.adapters.targets import door
 from ci.adapters.targets import inside_envoy as inside
 from ci.errors import BadInput, Unavailable
 from ci.packaging.inside import python
@@ -35,6 +37,8 @@ DOOR, ADMIN, STATS = 8000, 9901, 9902  # inside
 FOLDER = "/router"
 EFFECT_S, UP_S, CHECK_S = 8.0, 30.0, 60.0
 MEMORY_MB = 512
+INBOX_S = 3.0  # for a change that was left to the container's first process; then it is done by a process of our own
+DOOR_LABEL = "io.slipway.door"
 _CHUNK = 100_000  # bytes of one environment variable: the system takes 128 KiB
 
 
@@ -42,13 +46,21 @@ class ContainerRouter:
     """Satisfies `ci.rollout.targets.Router`."""
 
     def __init__(
-        self, engine: Containers, base: str, settings: Settings, state: State, image: Callable[[], str]
+        self, engine: Containers, base: str, settings: Settings, state: Callable[[], State], image: Callable[[], str]
     ) -> None:
-        """Name the environment by `base`; `image` makes or finds Envoy's image when it is needed."""
-        self._engine, self._base, self._settings, self._state, self._image = engine, base, settings, state, image
+        """Name the environment by `base`; `state` tells its ports, `image` makes or finds Envoy's image, when needed."""
+        self._engine, self._base, self._settings, self._first, self._image = engine, base, settings, state, image
         self._name, self._volume, self._labels = f"{base}-envoy", f"{base}-router", {PLACE: base, ROLE: "router"}
-        self._door = Door(
-            project=state.project, environment=state.environment, host="0.0.0.0", port=DOOR,  # noqa: S104 # inside
+        self._attended = False  # whether the container's first process takes changes; `up` looks
+
+    @property
+    def _state(self) -> State:
+        return self._first()
+
+    @cached_property
+    def _door(self) -> Door:
+        return Door(
+            project=self._state.project, environment=self._state.environment, host="0.0.0.0", port=DOOR,  # noqa: S104 # inside
             admin_host="127.0.0.1", admin_port=ADMIN, stats_port=STATS, folder=FOLDER,
         )  # fmt: skip
 
@@ -83,6 +95,7 @@ class ContainerRouter:
     def up(self) -> None:
         """See that the container runs, and wait until the door is open."""
         found = self._engine.find(self._name)
+        self._attended = found is None or DOOR_LABEL in found["Config"]["Labels"]
         if found is None:
             self._made()
         elif not found["State"]["Running"]:
@@ -169,15 +182,29 @@ class ContainerRouter:
                               hint="end what has it and deploy again; `ports` names the door's before the first time") from error  # fmt: skip
 
     def _change(self, files: Mapping[str, str], expected: Mapping[str, str], *, tidy: bool = False) -> None:
-        texts = self._texts()
-        if all(texts.get(name) == value for name, value in expected.items()):
+        if self._holding(expected):
             return
+        if self._attended and self._engine.local:
+            with suppress(Gone):
+                self._engine.put(self._name, FOLDER, {door.INBOX: door.sealed(dict(files), tidy=tidy)})
+                if self._in_effect(expected):
+                    return
         wish = {"folder": FOLDER, "files": dict(files), "expected": dict(expected), "limit_s": EFFECT_S,
                 "admin": ADMIN, "tidy": tidy}  # fmt: skip
         found = self._inside(inside.CHANGE, wish)
         if not found.get("effect"):
             raise Unavailable(f"Envoy does not take the new configuration: {self._last()}",
                               hint=f"docker logs {self._name}")  # fmt: skip
+
+    def _holding(self, expected: Mapping[str, str]) -> bool:
+        texts = self._texts()
+        return all(texts.get(name) == value for name, value in expected.items())
+
+    def _in_effect(self, expected: Mapping[str, str]) -> bool:
+        deadline = time.monotonic() + INBOX_S
+        while not (there := self._holding(expected)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return there
 
     def _inside(self, program: str, wish: Mapping[str, Any]) -> dict[str, Any]:
         raw = base64.b64encode(zlib.compress(json.dumps(wish).encode())).decode()

