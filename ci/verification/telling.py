@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,8 +41,9 @@ def told(verdict: Verdict, pictures: list[Picture], evidence: Path | None = None
     ]
     columns = ["metric", "baseline, bad", "of", "canary, bad", "of", "windows"]
     tables = [Table("Counted", columns, rows, "Both arms over the same closed windows.")] if rows else []
+    answer = verdict.answer.value
     return Result(
-        f"{verdict.answer.value}: {verdict.message}",
+        verdict.message if verdict.message.startswith(answer) else f"{answer}: {verdict.message}",
         _OUTCOMES[verdict.answer],
         _HINTS.get(verdict.answer, ""),
         checks=verdict.checks,
@@ -81,9 +82,9 @@ def drawn(judge: Judge, path: Path) -> list[Picture]:
         if by_day:  # labels come in days of their own calendar
             seconds = np.arange(1.0, len(item.windows) + 1)
             axis.set_xlabel("days with labels", fontsize=8)
-        axis.plot(seconds, item.claims.worse.log_e / math.log(10), color="#b3261e", label="worse")
+        _line(axis, seconds, item.claims.worse.log_e, "#b3261e", "worse")
         for place, claim in enumerate(item.claims.not_worse):
-            axis.plot(seconds, claim.log_e / math.log(10), color="#1b6e3c", label="not worse" if not place else None)
+            _line(axis, seconds, claim.log_e, "#1b6e3c", None if place else "not worse")
         if item.rule.critical:
             axis.axhline(-math.log10(item.alpha), color="#b3261e", linestyle=":", linewidth=1)
         axis.axhline(-math.log10(item.go_on_alpha), color="#1b6e3c", linestyle=":", linewidth=1)
@@ -94,3 +95,9 @@ def drawn(judge: Judge, path: Path) -> list[Picture]:
     with replacing(path) as beside:
         figure.savefig(beside, format="png", dpi=110, metadata={"Software": None})
     return [Picture(path, "Evidence over time; a line that crosses its dotted threshold has proved its claim.")]
+
+
+def _line(axis: Any, seconds: np.ndarray, log_e: np.ndarray, color: str, label: str | None) -> None:
+    """Draw evidence from where it begins, 1 before anything was seen: a single window is a line, too."""
+    log10 = log_e / math.log(10)
+    axis.plot(np.r_[0.0, seconds], np.r_[0.0, log10], color=color, label=label, marker=".", markersize=4)
