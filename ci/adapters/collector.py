@@ -232,7 +232,7 @@ def address(url: str) -> str:
         fine = False
     if not fine or place.username or place.password or place.query or place.fragment:
         shown = re.sub(r"://[^/@\s]+@", "://…@", url)[:120]
-        raise BadInput(f"{shown!r} is no address of a service", hint="such as http://127.0.0.1:8500, without more")
+        raise BadInput(f"{shown!r} is no address of a service", hint="such as http://127.0.0.1:8090, without more")
     return url.strip().rstrip("/")
 
 
