@@ -172,7 +172,8 @@ class Client:
         if status == 404:
             return BadInput(message, hint="does the service have this project's contract?")
         if status == 409:
-            return BadInput(f"{message} (this checkout has {self.contract})", hint=MISMATCH_HINT)
+            ours = "" if str(self.contract) in message else f" (this checkout has {self.contract})"
+            return BadInput(f"{message}{ours}", hint=MISMATCH_HINT)
         if status == 413:
             return BadInput(message, hint="send smaller batches")
         if status in _AGAIN or status >= 500:
