@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from serving import lineage
 from serving import signature as signatures
 from serving.errors import BundleError
 from serving.signature import Signature
 
-MANIFEST, LINEAGE = "manifest.json", "lineage.json"
+MANIFEST = "manifest.json"
 _NEEDED = ("model.onnx", "signature.json", "golden.json")
 T = TypeVar("T")
 Files = Path | Mapping[str, bytes]
@@ -46,18 +46,6 @@ class Golden(msgspec.Struct, frozen=True):
     tolerance: float
     rows: list[dict[str, Any]]
     outputs: list[float | list[float]]
-
-
-class Learned(msgspec.Struct, frozen=True):
-    """What `lineage.json` says of the data: the newest event time that the model has learned from."""
-
-    watermark: str | None = None
-
-
-class Lineage(msgspec.Struct, frozen=True):
-    """`lineage.json`, as far as it is read here."""
-
-    data: Learned = Learned()
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -91,20 +79,8 @@ def read(folder: Files) -> Bundle:
         signature=signatures.parse(files["signature.json"]),
         golden=golden,
         graph=files["model.onnx"],
-        watermark=_watermark(files.get(LINEAGE)),
+        watermark=lineage.watermark(files.get(lineage.NAME)),
     )
-
-
-def _watermark(raw: bytes | None) -> float | None:
-    """Read when the newest row happened; a lineage that does not say so keeps no model from answering."""
-    if raw is None:
-        return None
-    try:
-        text = msgspec.json.decode(raw, type=Lineage).data.watermark
-        found = datetime.fromisoformat(text) if text else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() if found else None
 
 
 def _verified(folder: Files, name: str, entry: Entry) -> bytes:

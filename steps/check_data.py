@@ -3,7 +3,7 @@ Hold the data version to its contract, and say what drifted; or hold what is pub
 
 Reads   data/<project>/raw/, the project's contract, `check` in its params (--freshness-only: `freshness`, the ledger)
 Writes  data/<project>/check.json (only if it passed), reports/<project>/check_data.json (check_data_freshness_only.json)
-Exits   0 passed, 2 bad input, 3 rejected, 5 unavailable (the ledger, with --freshness-only)
+Exits   0 passed, 2 bad input, 3 rejected; with --freshness-only also 5, where the ledger does not answer
 """
 
 from __future__ import annotations

@@ -266,6 +266,8 @@ def looping(folder: Path, *, built: bool = True) -> Iterator[Loop]:
     loop.change("params.yaml", r"^  - name: staging\n", f'  - name: staging\n    root: "{host}"\n    keep_warm_s: 0\n')
     loop.change("params.yaml", r"remote: null", "remote: origin")
     loop.change("projects/flights/params.yaml", r"\Z", PROJECT)
+    loop.change("projects/flights/params.yaml", r"max_iter: 200", "max_iter: 60")
+    loop.change("projects/flights/params.yaml", r"learning_rate: 0.05", "learning_rate: 0.15")
     loop.commit("A world of its own")
     loop.step("contracts", "--only", "flights", "--folder", str(folder / "contracts"), project=None)
     with ExitStack() as stack:

@@ -142,9 +142,22 @@ def test_the_list_tells_of_both_and_the_promise_is_held_by_the_given_clock(site:
     assert "days old, promised are 30" in late.stderr
     assert (site.desk.path / "reports/shop/check_data.json").is_file()  # the check's own word stays
     site.git("remote", "set-url", "origin", str(site.root / "gone.git"))
-    gone = site.run("steps.check_data", "--project", "shop", "--freshness-only")
-    assert gone.returncode == 5, gone.stderr
+    for step in (["steps.check_data", "--freshness-only"], ["steps.publish"], ["steps.datasets"]):
+        gone = site.run(step[0], "--project", "shop", *step[1:])
+        assert gone.returncode == 5, gone.stderr
     site.git("remote", "set-url", "origin", str(site.origin))
+
+
+def test_what_is_wrong_or_unchecked_is_said_in_one_line(site: Site) -> None:
+    for options, said in ((["--branch", "a b"], "--branch: branch"), (["--branch", "x.lock"], "--branch: x.lock")):
+        done = site.run("steps.publish", "--project", "shop", *options)
+        assert (done.returncode, done.stderr.startswith(f"publish: bad input: {said}")) == (2, True), done.stderr
+    unknown = site.run("steps.datasets", "--project", "shoop")
+    assert (unknown.returncode, "shoop: unknown project" in unknown.stderr) == (2, True)
+    (site.desk.path / "data/shop/check.json").unlink()
+    done = site.run("steps.publish", "--project", "shop")
+    assert done.returncode == 3
+    assert "nobody has checked these rows" in done.stderr
 
 
 def test_rows_that_were_tampered_with_are_refused(site: Site) -> None:
