@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,18 @@ from tests.e2e.collectors import Place
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@cache
+_MADE: dict[tuple[str, str, str], Product] = {}
+
+
 def product_of(layout: str, base: str, bundle: Path) -> Product:
     """Build, try and store the image of a bundle, as `steps.package` does; once for a process."""
+    key = (layout, base, digest(bundle))
+    if key not in _MADE:
+        _MADE[key] = _made(layout, base, bundle)
+    return _MADE[key]
+
+
+def _made(layout: str, base: str, bundle: Path) -> Product:
     place = Registry(layout=layout)
     params = Image(base=base, wheelhouse=str(ROOT / Image().wheelhouse))
     way = Service(registry.found(place), place, params, Docker, fill, COLLECTOR, as_a_collector)
