@@ -54,6 +54,7 @@ class Rows:
 
     def __init__(self, contract: Contract, shapes: dict[int, list[str]]) -> None:
         self._names = list(contract.columns)
+        self._numbers = [place for place, name in enumerate(self._names) if contract.columns[name].type == "number"]
         self._shapes = {
             number: [columns.index(name) if name in columns else None for name in self._names]
             for number, columns in shapes.items()
@@ -62,11 +63,14 @@ class Rows:
     def values(self, row: Row) -> list[Any]:
         """Return the values of a row, in the order of the contract."""
         kept = _decode(row.row)
-        values = [None if place is None else kept[place] for place in self._shapes[row.shape]]
+        values: list[Any] = [None if place is None else kept[place] for place in self._shapes[row.shape]]
         if row.known is not None:
             for name, value in _decode(row.known).items():
                 if name in self._names:
                     values[self._names.index(name)] = value
+        for place in self._numbers:  # whole once, by a former contract
+            if type(values[place]) is int:
+                values[place] = float(values[place])
         return values
 
 

@@ -81,6 +81,7 @@ class State:
             BadOption: naming file and fact.
             StoreError: the store did not answer.
         """
+        self.disk.look()
         tokens = Tokens.load(Path(self.settings.tokens))
         found = sealed.load(self.settings.bundle, self.settings.contracts)
         projects = {name: Project(contract, self.settings) for name, contract in found.contracts.items()}

@@ -53,16 +53,10 @@ class Service:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=self.environment)
         self.lines: list[dict[str, Any]] = []
         self._fresh: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        reading = (self.process, self.lines, self._fresh)
+        threading.Thread(target=_read, args=reading, daemon=True).start()
         self.port: int = self.wait_for("listening")["port"]
         return self
-
-    def _read(self, process: Any) -> None:
-        for line in process.stderr:
-            document = json.loads(line) if line.startswith("{") else {"event": "not json", "line": line}
-            self.lines.append(document)
-            self._fresh.put(document)
-        self._fresh.put(None)
 
     def wait_for(self, event: str, within_s: float = 20) -> dict[str, Any]:
         deadline = time.monotonic() + within_s
@@ -111,6 +105,15 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
+
+
+def _read(process: Any, lines: list[dict[str, Any]], fresh: Any) -> None:
+    """Read the log of one process; a former one's end must not be taken for its successor's."""
+    for line in process.stderr:
+        document = json.loads(line) if line.startswith("{") else {"event": "not json", "line": line}
+        lines.append(document)
+        fresh.put(document)
+    fresh.put(None)
 
 
 def _decoded(raw: bytes, kind: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import random
 import subprocess
@@ -43,8 +44,8 @@ class Sender(threading.Thread):
 
     def send(self, batch) -> bool:
         self.attempts += 1
-        kinds = {"records": [row(n, sold=moment(n)) for n in batch], "events": [event(n) for n in batch],
-                 "outcomes": [outcome(n, till=..., sold=...) for n in batch]}  # fmt: skip
+        kinds = {"records": [row(n, sold=moment(n)) for n in batch], "events": [event(n % 1000, request_id=f"ask-{n}") for n in batch],
+                 "outcomes": [outcome(n % 1000, till=..., sold=..., request_id=f"ask-{n}") for n in batch]}  # fmt: skip
         try:
             return all(self.post(kind, documents) for kind, documents in kinds.items())
         except (OSError, http.client.HTTPException):
@@ -55,7 +56,10 @@ class Sender(threading.Thread):
         try:
             headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/x-ndjson"}
             connection.request("POST", f"/v1/shop/{kind}", shop.lines(*documents), headers)
-            return connection.getresponse().status == 200
+            answer = connection.getresponse()
+            taken = json.loads(answer.read())
+            assert answer.status != 200 or not taken["rejected"], taken
+            return answer.status == 200
         finally:
             connection.close()
 
