@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import time
+from hashlib import sha256
 
 import pytest
 
 from ci.adapters.envoy import binary
+from ci.adapters.http import ask
 from ci.errors import BadInput, Outcome, StepError, Unavailable
 from ci.report import Found
 from tests.collectors_in_containers import ContainerPlace
@@ -64,6 +66,11 @@ def test_the_image_is_tried_and_its_data_outlives_kills_and_releases(place):
     assert place.open().reconcile("tests").outcome is Outcome.PASSED
     so_far = len(sender.acknowledged)
     until(lambda: len(sender.acknowledged) > so_far + 100)
+
+    place.tokens.write_text(place.tokens.read_text() + f"other read {sha256(b'the-other-token').hexdigest()}\n")
+    assert place.deploy("1.0.0").outcome is Outcome.PASSED
+    other = {"authorization": "Bearer the-other-token"}
+    until(lambda: ask(f"{place.door}/v1/shop", headers=other)[0] == 200)
 
     place.tokens.unlink()  # another agent does not have it: the environment does
     assert place.deploy("2.0.0").outcome is Outcome.PASSED

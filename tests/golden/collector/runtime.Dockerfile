@@ -11,6 +11,8 @@ LABEL io.slipway=image
 COPY --from=build /image/dependencies/ /
 # A volume takes this folder's owner and mode when it is first mounted there: for this user, and for any of group 0.
 COPY --from=build --chown=65532:0 /image/folders/ /
+# COLLECTOR_TOKENS names a file, and that one holds digests of tokens.
+# hadolint ignore=DL3064
 ENV PYTHONPATH=/bundle/code.zip:/opt/slipway/site-packages \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
