@@ -80,10 +80,14 @@ def draw(subject: Subject, former: DataVersion | None, proposal: Proposal, folde
 def _context(
     subject: Subject, former: DataVersion | None, proposal: Proposal, tables: Sequence[Table], pictures: Sequence[Picture]
 ) -> dict[str, Any]:  # fmt: skip
-    project, manifest = subject.project, subject.manifest
+    project, manifest, passed = subject.project, subject.manifest, subject.verdict.answer == "passed"
     return {
         "project": project.name,
-        "version": f"{project.name}-data@v{proposal.version}",
+        "title": f"{project.name}-data@v{proposal.version}"
+        if passed
+        else f"{project.name}, delivered as of {manifest.as_of}",
+        "version": proposal.version if passed else None,
+        "outcome": "passed" if passed else "rejected",
         "description": project.contract.description,
         "owner": project.contract.owner,
         "why": proposal.why,

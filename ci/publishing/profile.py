@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ci.contract import Type
-from ci.data import drift
+from ci.data import drift, rows
 from ci.data.manifest import read_part
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def profiled(project: Project, raw: Path, manifest: Manifest, progress: Progress
         made.periods.append(part.period)
         made.rows[part.period] = part.rows
         made.profile.add(part.period, frame)
-        for name, column in contract.columns.items():
-            if name in frame:
-                made.columns[name].add(frame[name], column.type)
-        mean = _target(frame, contract)
+        sound = [name for name, column in contract.columns.items() if name in frame and rows.fits(frame[name], column)]
+        for name in sound:
+            made.columns[name].add(frame[name], contract.columns[name].type)
+        mean = _target(frame, contract) if contract.target in sound else None
         if mean is not None:
             made.target[part.period] = mean
     return made
@@ -121,8 +121,6 @@ def profiled(project: Project, raw: Path, manifest: Manifest, progress: Progress
 
 def _target(frame: pd.DataFrame, contract: Contract) -> float | None:
     """Return the mean of the target, or the share of its positives; None where neither says anything."""
-    if contract.target not in frame:
-        return None
     known = frame[contract.target].dropna()
     if contract.columns[contract.target].type is Type.STRING:
         return float((known == contract.positive).mean()) if contract.positive and len(known) else None

@@ -104,12 +104,26 @@ def publish(checkout: Checkout, desk: Desk, draw: Callable[[DataVersion | None, 
     _of_this_contract(checkout, manifest)
     verdict = verdict_of(manifest.version, checkout.check, checkout.report)
     history = desk.ledger.history(dataset_of(checkout.name)).trusted()
-    if verdict.answer != "passed":
-        return telling.refused(checkout.project, manifest, verdict, newest(history))
     new = described(checkout.project.contract, manifest)
+    if verdict.answer != "passed":
+        return _refused(checkout, desk, manifest, verdict, new, history, draw)
     if same := _same(history, new):
         return telling.there(same, newest(history))
     return _published(checkout, desk, manifest, verdict, new, history, draw)
+
+
+def _refused(
+    checkout: Checkout, desk: Desk, manifest: Manifest, verdict: Verdict, new: Described, history: History,
+    draw: Callable[[DataVersion | None, Proposal], Card],
+) -> Result:  # fmt: skip
+    """Publish nothing; draw what arrived, so that its owner sees what is wrong with it."""
+    last = newest_event(history)
+    stays = last.data if last else None
+    if not verdict.answer:
+        return telling.unchecked(checkout.project, manifest, stays)
+    former = document_of(desk.branch, last, checkout.name) if last else None
+    proposal = propose(new, former.described if former else None, last.version if last else None)
+    return telling.refused(checkout.project, manifest, verdict, stays, draw(stays, proposal))
 
 
 def newest(history: History) -> DataVersion | None:

@@ -19,24 +19,33 @@ if TYPE_CHECKING:
     from ci.releases.dataset import DataVersion
 
 
-def refused(project: Project, manifest: Manifest, verdict: Verdict, last: DataVersion | None) -> Result:
+def unchecked(project: Project, manifest: Manifest, last: DataVersion | None) -> Result:
+    """Say that nobody has checked these rows."""
+    return Result(
+        f"{project.name} as of {manifest.as_of}: nobody has checked these rows ({manifest.version[:12]})",
+        Outcome.REJECTED, f"{_stays(last)}; python -m steps.check_data --project {project.name}",
+        facts=_delivery(manifest, last), data={"moved": False, "published": False},
+    )  # fmt: skip
+
+
+def _stays(last: DataVersion | None) -> str:
+    return f"{last.name} stays the newest version" if last else "no version was published so far"
+
+
+def refused(project: Project, manifest: Manifest, verdict: Verdict, last: DataVersion | None, card: Card) -> Result:
     """Say that a delivery is not published, what is wrong with it, and what stays."""
     name, owner = project.name, project.contract.owner
-    stays = f"{last.name} stays the newest version" if last else "no version was published so far"
-    if not verdict.answer:
-        return Result(
-            f"{name} as of {manifest.as_of}: nobody has checked these rows ({manifest.version[:12]})",
-            Outcome.REJECTED, f"{stays}; python -m steps.check_data --project {name}",
-            facts=_delivery(manifest, last), data={"moved": False, "published": False},
-        )  # fmt: skip
     lines = details(verdict)
+    wrong = [Table("What arrived wrong", ("lines",), [(line,) for line in lines])] if lines else []
     return Result(
         f"{name} as of {manifest.as_of} is not published: {verdict.message}",
         Outcome.REJECTED,
-        f"{stays}; {owner} is told; {verdict.hint}",
+        f"{_stays(last)}; {owner} is told; {verdict.hint}",
         checks=[*verdict.rejected],
         facts={**_delivery(manifest, last), "owner": owner},
-        tables=[Table("What arrived wrong", ("lines",), [(line,) for line in lines])] if lines else [],
+        tables=[*wrong, *card.tables],
+        pictures=card.pictures,
+        outputs={str(card.page): card.digest},
         inputs={"data version": manifest.version},
         data={"published": False, "details": lines, "stays": last.name if last else None},
     )

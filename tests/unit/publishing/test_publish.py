@@ -100,6 +100,29 @@ def test_a_rejected_delivery_changes_nothing_and_is_told_with_rows(world):
     assert world.tags() == ["shop-data@v1.0.0"]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"age": "old"}, {"age": None}, {"back": "yes"}, {"spent": float("inf")}, {"id": 1}],
+    ids=str,
+)
+def test_however_wrong_a_delivery_is_its_card_can_be_drawn(world, wrong, tmp_path):
+    world.deliver(3)
+    world.publish()
+    frame = shop.visits(4).astype(object)
+    late = frame["at"] >= "2024-04"
+    for name, value in wrong.items():
+        frame.loc[late, name] = value
+    world.deliver(4, frame=frame)
+    world.real = True
+    result = world.publish()
+    assert result.outcome == "rejected"
+    assert len(result.pictures) == 3
+    text = (tmp_path / "reports/shop/data_card/README.md").read_text()
+    assert text.startswith("# shop, delivered as of 2024-05-01 (rejected)\n")
+    assert "| rejected |" in text
+    assert "load_data" not in text
+
+
 @pytest.mark.parametrize("verdict", ["none", "another"])
 def test_rows_that_nobody_has_checked_are_not_published(world, verdict):
     world.deliver(3, check=verdict == "another")

@@ -12,8 +12,11 @@ from ci.data.manifest import load_manifest
 from ci.files import write_json
 from ci.ledger.event import Draft, Kind
 from ci.ledger.interface import By
-from ci.publishing.card import TEXT, Card
+from ci.progress import Progress
+from ci.publishing.card import TEXT, Card, Subject
+from ci.publishing.card import draw as draw_card
 from ci.publishing.publish import Checkout, Desk, publish
+from ci.publishing.verdict import verdict_of
 from tests import shop
 from tests.releases import MemoryLedger, git_id
 from tests.unit.data.conftest import Room
@@ -116,6 +119,7 @@ class World:
         self.cards: list = []
         self.params: dict = {}
         self.contract: dict = {}
+        self.real = False
 
     def deliver(self, months=4, as_of=None, *, frame=None, check=True):
         """Deliver months of rows, ingest and check them."""
@@ -166,6 +170,11 @@ class World:
 
         def draw(former, proposal):
             self.cards.append((former, proposal))
+            if self.real:
+                manifest = load_manifest(checkout.raw)
+                verdict = verdict_of(manifest.version, checkout.check, checkout.report)
+                subject = Subject(checkout.project, checkout.raw, manifest, verdict, Progress())
+                return draw_card(subject, former, proposal, Path("reports/shop/data_card"))
             return Card(Path("reports/shop/data_card/card.html"), {TEXT: proposal.version.encode()}, (), ())
 
         return publish(checkout, Desk(self.store, self.branch, self.ledger, By("ann", "it is time"), NOW, **desk), draw)
