@@ -15,7 +15,7 @@ run: $(STAMP) ## the whole way on real data: train, judge, package, release, loo
 	@sh ci/tour
 
 stop: $(STAMP) ## stop what runs in all environments of this checkout
-	@for pair in $$($(BIN)/python -c 'from ci.shared import shared; s = shared(); print(*(f"{p}:{e.name}" for p in s.projects for e in s.environments))'); do \
+	@for pair in $$($(BIN)/python -c 'from ci.shared import shared; s = shared(); print(*(f"{p}:{e.name}" for p in s.running for e in s.environments))'); do \
 	  $(BIN)/python -m steps.stop --project "$${pair%%:*}" --env "$${pair##*:}" || exit $$?; \
 	done
 
@@ -53,9 +53,11 @@ bench: $(STAMP) ## measure, side by side with a plain script
 lock: $(STAMP) ## renew the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["serving"], sep="\n")' \
-	  | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --python-version 3.11 --constraint requirements.lock - -o requirements-serving.lock
+	for extra in serving collector; do \
+	  $(BIN)/python -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
+	    | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    --python-version 3.11 --constraint requirements.lock - -o requirements-$$extra.lock || exit $$?; \
+	done
 
 clean: ## remove what a build made; keeps data, models, artifacts and .venv
 	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

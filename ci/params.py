@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]  # a Python package, too
+COLLECTOR = "collector"  # the collection service
+SERVICES = frozenset({COLLECTOR})  # what Slipway itself runs beside models: no project of a user may have such a name
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]  # as registries spell it
 

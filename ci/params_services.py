@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from ci.params import Model
+from ci.params import COLLECTOR, Model
 from ci.params_environments import Strategy
 from ci.params_verification import Verification
 
 if TYPE_CHECKING:
     from ci.params_environments import Environment
-
-COLLECTOR = "collector"
-SERVICES = frozenset({COLLECTOR})  # no project of a user may have such a name
 
 EnvName = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 

@@ -21,11 +21,10 @@ from pydantic import Field
 
 from ci.contract import Contract, load_contract
 from ci.errors import BadInput
-from ci.params import Check, Day, Evaluate, Model, Split, Train, load
+from ci.params import SERVICES, Check, Day, Evaluate, Model, Split, Train, load
 from ci.params_gate import Policy
 from ci.params_publishing import Freshness, Publish
 from ci.params_retraining import Renewal
-from ci.params_services import SERVICES
 from ci.sources import Source
 
 if TYPE_CHECKING:

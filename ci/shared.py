@@ -7,12 +7,12 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from ci.errors import BadInput
-from ci.params import Model, ProjectName, load
+from ci.params import SERVICES, Model, ProjectName, load
 from ci.params_environments import Environment
 from ci.params_notices import Notices
 from ci.params_packaging import Image, Ledger, Registry, Signing
 from ci.params_retraining import Retraining
-from ci.params_services import SERVICES, Services
+from ci.params_services import Services
 from ci.params_watching import Watching
 
 SHARED = Path("params.yaml")

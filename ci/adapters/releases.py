@@ -11,7 +11,7 @@ from ci.errors import BadInput
 from ci.files import read_json
 from ci.model import bundle
 from ci.packaging import data
-from ci.params_services import SERVICES
+from ci.params import SERVICES
 
 if TYPE_CHECKING:
     from ci.ledger.interface import Ledger

@@ -12,7 +12,7 @@ from ci.adapters.advisers import HouseAdvisers
 from ci.adapters.engine import Docker
 from ci.errors import BadInput
 from ci.packaging.ways import Data, Embedded, Service
-from ci.params_services import SERVICES
+from ci.params import SERVICES
 from ci.releasing import Desk, Request, release
 from ci.shared import shared
 

@@ -13,7 +13,7 @@ from ci.collecting.contracts import document
 from ci.errors import BadInput
 from ci.files import write_json
 from ci.packaging.ways import Data, Service
-from ci.params_services import COLLECTOR
+from ci.params import COLLECTOR
 from ci.project import find
 from ci.releasing import Desk, release
 from ci.report import finite, worst

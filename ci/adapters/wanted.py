@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from ci.errors import BadInput
 from ci.files import read_json, said_plainly, sha256
-from ci.params import parse
+from ci.params import SERVICES, parse
 from ci.params_environments import strategy_like
-from ci.params_services import SERVICES
 from ci.releases.record import Packaged, Release
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.errors import BadInput
-from ci.params_services import SERVICES
+from ci.params import SERVICES
 from ci.promotion.people import four_eyes
 from ci.promotion.windows import windows
 from ci.report import Check, Found

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from ci.files import sha256_of
-from ci.params import Model, ProjectName
-from ci.params_services import COLLECTOR
+from ci.params import COLLECTOR, Model, ProjectName
 from ci.releases.record import Version
 from ci.rollout.state import Address, Instance, Port
 from ci.templating import render

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ci.contract import Task
 from ci.errors import BadInput
-from ci.params_services import SERVICES
+from ci.params import SERVICES
 from ci.project import ROOT
 
 if TYPE_CHECKING:

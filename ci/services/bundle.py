@@ -17,7 +17,7 @@ from ci.errors import BadInput
 from ci.files import read_json, replacing_folder, sha256, sha256_of, write_bytes, write_json
 from ci.model.bundle import GOLDEN, LINEAGE, MANIFEST, SIGNATURE, digest, manifest
 from ci.model.bundles import verify
-from ci.params_services import COLLECTOR
+from ci.params import COLLECTOR
 from ci.services.golden import golden
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ HEALTHY = ("python3", "-P", "-m", "collector.healthcheck")
 PORT = "COLLECTOR_PORT"
 # Of Arrow, what reads from clouds and speaks with other servers: the service writes Parquet files beside itself.
 _ARROW = (
-    "pyarrow/include", "pyarrow/src", "pyarrow/tests", "pyarrow/libarrow_flight.so*", "pyarrow/libarrow_substrait.so*",
-    "pyarrow/libarrow_python_flight.so*", "pyarrow/_flight*", "pyarrow/_substrait*", "pyarrow/_pyarrow_cpp_tests*",
+    "pyarrow/include", "pyarrow/src", "pyarrow/tests", "pyarrow/libarrow_flight.so*",
+    "pyarrow/libarrow_python_flight.so*", "pyarrow/_flight*", "pyarrow/_pyarrow_cpp_tests*",
 )  # fmt: skip
 COLLECTOR = Kind(
     LOCK, "collector/runtime.Dockerfile.j2", "collector/Dockerfile.j2", "bundle", None, (*TRIM, *_ARROW), ("data",)

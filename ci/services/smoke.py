@@ -1,6 +1,7 @@
 """
 Whether a collection service does what it is for: it is the release that it should be, takes a record that its contract
-allows, once however often it is sent, refuses one that it does not by the column's name, and knows who sends.
+allows, once however often it is sent, refuses one that it does not by the column's name, gives out what it took, and
+knows who sends.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def smoke(ask: Ask, golden: Mapping[str, Any], release: str, token: str) -> Iter
     for pair in pairs:
         yield _accepted(ask, pair, token)
         yield _refused(ask, pair, token)
+        yield _given(ask, pair, token)
 
 
 def _release(ask: Ask, release: str) -> Check:
@@ -70,15 +72,26 @@ def _refused(ask: Ask, pair: Mapping[str, Any], token: str) -> Check:
     return _check(f"{pair['project']}: bad record", good, f"{'refused' if good else 'not refused'}: {words}"[:300])
 
 
+def _given(ask: Ask, pair: Mapping[str, Any], token: str) -> Check:
+    """Ask for the periods: their digests are over the Parquet files, which are written then."""
+    status, _, raw = ask("GET", f"/v1/{pair['project']}/periods", None, {"authorization": f"Bearer {token}"})
+    rows = [item.get("rows") for item in _read(raw).get("periods", [])]
+    return _check(f"{pair['project']}: periods", status == 200 and rows == [1], f"{status}: rows in periods: {rows}")
+
+
 def _sent(ask: Ask, pair: Mapping[str, Any], which: str, token: str) -> tuple[int, dict[str, Any]]:
     body = json.dumps(pair[which]).encode() + b"\n"
     headers = {"content-type": NDJSON, "authorization": f"Bearer {token}"}
     status, _, raw = ask("POST", f"/v1/{pair['project']}/records", body, headers)
+    return status, _read(raw)
+
+
+def _read(raw: bytes) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except ValueError:
         found = {}
-    return status, found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _counts(answer: tuple[int, Mapping[str, Any]]) -> dict[str, int]:

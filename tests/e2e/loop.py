@@ -82,7 +82,8 @@ class Loop:
         who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
                for what, value in (("NAME", "loop"), ("EMAIL", "loop@example.org"))}  # fmt: skip
         return {**kept, **who, "HOME": str(self.folder / "home"), "SLIPWAY_CACHE": str(cache_folder()),
-                "OMP_NUM_THREADS": "1", "LOOP_TOKEN": TOKEN}  # fmt: skip
+                "OMP_NUM_THREADS": "1", "LOOP_TOKEN": TOKEN, "SLIPWAY_COLLECTOR_TOKEN": TOKEN,
+                "SLIPWAY_COLLECTOR_URL": self.collection.url}  # fmt: skip
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone."""
@@ -171,7 +172,7 @@ class Loop:
     def live(self) -> str | None:
         """Return the version that is live in production."""
         place = next((p for p in self._place() if (p["project"], p["environment"]) == ("flights", "production")), None)
-        return place["live"] if place else None
+        return place["actual"] if place else None
 
     def door(self) -> str:
         """Return production's front door."""
@@ -187,17 +188,31 @@ class Loop:
         """Return all predictions whose label is known."""
         return list(_pages(self.collection.url))
 
+    def records(self, first: str, last: str) -> Any:
+        """Play months in which nobody asks for predictions."""
+        return self.step(
+            "replay", "--periods", f"{first}..{last}", "--url", self.collection.url, "--token-env", "LOOP_TOKEN"
+        )
+
+    def took_over(self) -> bool:
+        """Whether rows come from the collection service."""
+        return "collector: {since" in (self.clone / "projects/flights/params.yaml").read_text()
+
     def rescored(self, version: str, rows: Sequence[dict[str, Any]]) -> np.ndarray:
-        """Return for each labelled prediction whether another release would have been wrong, on the same flights."""
+        """Return for each labelled prediction whether another release would have been wrong, on the same flight."""
+        target = np.array([bool(row["target"]) for row in rows])
+        found: np.ndarray = (self.scored(version, rows) >= 0.5) != target
+        return found
+
+    def scored(self, version: str, rows: Sequence[dict[str, Any]]) -> np.ndarray:
+        """Return what another release would have answered to the same requests; shape (n_rows,)."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.clone)
             contract = find("flights").contract
-        wanted = {row["request_id"]: bool(row["target"]) for row in rows if row["target"] is not None}
         frame = self._records({row["event_time"][:7] for row in rows})
-        frame["id"] = request_ids(frame, contract, "flights")
-        frame = frame[frame["id"].isin(wanted)]
-        score = Scorer(self._bundle(version) / "model.onnx", contract).score(frame)
-        return np.array([(s >= 0.5) != wanted[name] for s, name in zip(score, frame["id"], strict=True)])
+        frame.index = pd.Index(request_ids(frame, contract, "flights"))
+        asked = frame.loc[[row["request_id"] for row in rows]]
+        return np.asarray(Scorer(self._bundle(version) / "model.onnx", contract).score(asked))
 
     def _records(self, months: set[str]) -> pd.DataFrame:
         parts = []
@@ -251,6 +266,8 @@ def looping(folder: Path, *, built: bool = True) -> Iterator[Loop]:
     loop.change("params.yaml", r"^  - name: staging\n", f'  - name: staging\n    root: "{host}"\n    keep_warm_s: 0\n')
     loop.change("params.yaml", r"remote: null", "remote: origin")
     loop.change("projects/flights/params.yaml", r"\Z", PROJECT)
+    loop.change("projects/flights/params.yaml", r"max_iter: 200", "max_iter: 60")
+    loop.change("projects/flights/params.yaml", r"learning_rate: 0.05", "learning_rate: 0.15")
     loop.commit("A world of its own")
     loop.step("contracts", "--only", "flights", "--folder", str(folder / "contracts"), project=None)
     with ExitStack() as stack:

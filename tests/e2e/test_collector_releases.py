@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -80,10 +81,11 @@ def test_what_was_killed_comes_back_with_what_it_acknowledged(place):
     sender.start()
     until(lambda: len(sender.acknowledged) > 100)
     for _ in range(3):
+        ((name, pid),) = [item for item in place.units.alive().items() if item[0] != "envoy"]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda name=name, pid=pid: place.units.alive().get(name, pid) != pid)
         so_far = len(sender.acknowledged)
-        (name,) = [name for name in place.units.alive() if name != "envoy"]
-        os.kill(place.units.alive()[name], signal.SIGKILL)
-        until(lambda so_far=so_far: len(sender.acknowledged) > so_far + 40)
+        until(lambda so_far=so_far: len(sender.acknowledged) > so_far + 100)
     sender.stop()
     assert stored(place.door) == sorted(sender.acknowledged)
     assert place.open().actual().drift == []
@@ -108,6 +110,18 @@ def test_tokens_are_kept_with_the_environment_for_its_servers_alone(place):
     wishes = "".join(path.read_text() for path in (place.units.folder / "units").glob("*.json"))
     argv = "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in place.units.alive().values())
     assert TOKEN not in wishes + argv
+
+
+def test_another_sender_is_known_after_the_same_release_was_deployed_again(place):
+    place.deploy("1.0.0")
+    pids = place.units.alive()
+    digest = sha256(b"the-other-token").hexdigest()
+    place.tokens.write_text(place.tokens.read_text() + f"other read {digest}\n")
+    other = {"authorization": "Bearer the-other-token"}
+    assert ask(f"{place.door}/v1/shop", headers=other)[0] == 401
+    assert place.deploy("1.0.0").outcome is Outcome.PASSED
+    until(lambda: ask(f"{place.door}/v1/shop", headers=other)[0] == 200)
+    assert place.units.alive() == pids, "nothing was started again"
 
 
 def test_without_any_sender_it_is_not_deployed(place):

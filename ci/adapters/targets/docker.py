@@ -31,6 +31,7 @@ PORT = 8080
 KEPT = 5  # images of former releases, so that a roll-back needs no registry
 _DATA, _SECRETS = "/data", "/run/slipway"  # where volumes are mounted
 _MODELS = Server("serving", "--model", "SLIPWAY_SERVING_")
+_AGAIN = "import os, signal; os.kill(1, signal.SIGHUP)"
 _READY = """
 import http.client
 connection = http.client.HTTPConnection('127.0.0.1', PORT, timeout=2)
@@ -89,7 +90,14 @@ class DockerTarget:
             name, _, word = tag.partition(":")
             self._engine.name_image(found.id, name, word)
         self._right(release, found.labels, str(found.config.get("User") or ""))
-        self._vault.keep()
+        if self._vault.keep():
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """Have servers read their files again; from inside, because a signal of the engine's would count as a person's stop."""
+        for item in self._engine.listed({**self._labels, ROLE: "server"}):
+            with suppress(Unavailable):
+                self._engine.execute(item["Id"], python(_AGAIN), {})
 
     def _right(self, release: Release, labels: Mapping[str, str], user: str) -> None:
         if labels.get("io.slipway.bundle") != f"sha256:{release.bundle}":

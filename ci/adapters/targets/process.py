@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -135,16 +137,26 @@ class ProcessTarget:
         if self._runs.keeps_data:
             with said_plainly(self._home / "data"):
                 (self._home / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, known in self._runs.secrets.items():
-            path = self._secrets / name
-            if known is None and not path.is_file():
-                raise self._runs.lacking(name, str(self._secrets))
-            if known is not None and not (path.is_file() and path.read_bytes() == known):
-                with said_plainly(path):
-                    self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with replacing(path) as beside:
-                    beside.chmod(0o600)
-                    beside.write_bytes(known)
+        changed = [name for name, known in self._runs.secrets.items() if self._kept(name, known)]
+        for name, pid in self._units.alive().items() if changed else ():
+            if name != "envoy":
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGHUP)  # it reads its files again
+
+    def _kept(self, name: str, known: bytes | None) -> bool:
+        """Write one secret; say whether it is another than before."""
+        path = self._secrets / name
+        there = path.read_bytes() if path.is_file() else None
+        if known is None and there is None:
+            raise self._runs.lacking(name, str(self._secrets))
+        if known is None or known == there:
+            return False
+        with said_plainly(path):
+            self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(path) as beside:
+            beside.chmod(0o600)
+            beside.write_bytes(known)
+        return True
 
     def _code(self, release: Release) -> Path:
         """Return where Python finds the server: in the bundle, which is held to its seal first, or in a copy of ours."""

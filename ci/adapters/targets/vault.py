@@ -26,15 +26,15 @@ class Vault:
         self._engine, self._base, self._server = engine, base, server
         self.volume = f"{base}-secrets"
 
-    def keep(self) -> None:
+    def keep(self) -> bool:
         """
-        Write what this machine knows; what it does not know must be there already.
+        Write what this machine knows; what it does not know must be there already. Say whether anything is new.
 
         Raises:
             BadInput: something is neither here nor there.
         """
         if not self._server.secrets:
-            return
+            return False
         there = self._files()
         for name, known in self._server.secrets.items():
             if known is None and name not in there:
@@ -44,6 +44,7 @@ class Vault:
         }  # fmt: skip
         if changed:
             self._engine.put(self._made(), keeper.FOLDER, changed, mode=_MODE)
+        return bool(changed)
 
     def _files(self) -> dict[str, bytes]:
         with suppress(Gone):
