@@ -34,16 +34,17 @@ class Converger:
         """Take the doors to the world."""
         self._target, self._router, self._store, self._environment = target, router, store, environment
 
-    def __call__(self, state: State, *, stop: Callable[[], None] = lambda: None) -> State:
+    def __call__(self, state: State, *, stop: Callable[[], None] = lambda: None, started: bool = False) -> State:
         """
-        Make it so; return the state without what left.
+        Make it so; return the state without what left. With `started`, all servers were found ready a moment ago.
 
         Raises:
             NotReady: a server that gets traffic does not become ready.
             Unavailable: Envoy or the target does not answer.
         """
-        needed = {*state.serving(), *([state.rollout.candidate] if state.rollout else [])}
-        state = self.start(state, needed, stop)
+        if not started:
+            needed = {*state.serving(), *([state.rollout.candidate] if state.rollout else [])}
+            state = self.start(state, needed, stop)
         self._router.clusters(clusters(state, leaving=True))
         self._wait_healthy(state)
         self._router.routes(routes(state))

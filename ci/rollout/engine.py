@@ -104,7 +104,7 @@ class Environments:
                 raise
             state = self._moves.finished(state, release.version, leaves, who, "rolled back")
             try:
-                self._moves.converge(state)
+                self._moves.converge(state, started=True)
             except StepError as error:
                 return Moved(Outcome.NOT_RESTORED, f"{release.name}: {error}", leaves, leaves)
             return Moved(Outcome.PASSED, f"{release.name} is live again", release.version, leaves)

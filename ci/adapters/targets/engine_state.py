@@ -104,8 +104,8 @@ class EngineState:
         found = self._engine.find(self._lock_name)
         if found is None:
             return None
-        last = self._beat(found["Id"])
-        fresh = last is not None and abs(seconds_since(last["beat"])) < 2 * BEAT_S
+        last = self._sign_of(found)
+        fresh = last is not None and abs(seconds_since(last)) < 2 * BEAT_S
         if processes.ended(found["Config"]["Labels"].get("io.slipway.process", "")):
             return None
         if not fresh and self._watched(found["Id"], 3 * BEAT_S) != "alive":
@@ -115,10 +115,15 @@ class EngineState:
     def silent_s(self) -> float | None:
         """Read the last beat."""
         found = self._engine.find(self._lock_name)
-        last = self._beat(found["Id"]) if found else None
+        last = self._sign_of(found) if found else None
         if last is None and (raw := self._files().get("holder.json")):
-            last = _json(raw)
-        return abs(seconds_since(last["beat"])) if last else None
+            last = (_json(raw) or {}).get("beat")
+        return abs(seconds_since(last)) if last else None
+
+    def _sign_of(self, found: dict[str, Any]) -> str | None:
+        """Return when a lock's holder last gave a sign of life; to take it is the first."""
+        last = self._beat(found["Id"])
+        return str(last["beat"]) if last else found["Config"]["Labels"].get("io.slipway.since")
 
     def ask_to_stop(self, who: str) -> None:
         """Leave a wish in the lock: it goes with it."""
