@@ -29,7 +29,7 @@ _decode, _encode = msgspec.msgpack.Decoder().decode, msgspec.msgpack.Encoder().e
 class Adding:
     """Adds deliveries within one transaction, and keeps the counts; `finish` writes these."""
 
-    def __init__(self, db: Database, shapes: Callable[[int], dict[int, list[str]]]) -> None:
+    def __init__(self, db: Database, shapes: Callable[..., dict[int, list[str]]]) -> None:
         self._db, self._shapes = db, shapes
         self._counts: Counter[tuple[int, str]] = Counter()
         self._clocks: dict[int, int] = {}  # newest moment at which something became known
@@ -140,7 +140,7 @@ class Adding:
         """Say whether two rows say the same; those of different contracts are compared column by column."""
         if row == other or shape == other_shape:
             return row == other
-        shapes = self._shapes(project)
+        shapes = self._shapes(project, shape, other_shape)
         one, two = (dict(zip(shapes[s], _decode(r), strict=True)) for s, r in ((shape, row), (other_shape, other)))
         return all(one.get(name) == two.get(name) for name in {*one, *two})
 

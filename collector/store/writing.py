@@ -59,8 +59,9 @@ class Writing:
             self._numbers.projects[name] = found[0] if found else 0
         return self._numbers.projects[name]
 
-    def _shapes(self, project: int) -> dict[int, list[str]]:
-        if project not in self._numbers.shapes:
+    def _shapes(self, project: int, *wanted: int) -> dict[int, list[str]]:
+        """Return shapes by number; another instance over the same store may have added some since we looked."""
+        if not self._numbers.shapes.get(project, {}).keys() >= set(wanted):
             found = self._db.all("SELECT id, columns FROM shapes WHERE project = ?", project)
             self._numbers.shapes[project] = {number: json.loads(columns) for number, columns in found}
         return self._numbers.shapes[project]
