@@ -46,7 +46,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"]):  # fmt: skip
         subprocess.run(["git", *command], cwd=root, check=True)
     yield root
-    for project in ("flights", "houses"):
+    for project in ("flights", "houses", "collector"):
         for environment in ("staging", "production"):
             stop = [".venv/bin/python", "-m", "steps.stop", "--project", project, "--env", environment]
             subprocess.run(stop, cwd=root, check=False, capture_output=True)
@@ -76,6 +76,9 @@ def test_make_run_ends_with_releases_live_in_both_environments(checkout: Path) -
     assert broken["outcome"] == "rolled back", broken["message"]
     assert "worse in scores" in broken["message"]
     assert report(checkout, "flights/load")["message"].endswith("none failed")
+    assert "flights-data@v1.0.0 is published: 195,583 rows up to 2013-07-31T23:59:00" in said
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=checkout, capture_output=True, text=True, check=True)
+    assert [line for line in changed.stdout.splitlines() if not line.endswith((".venv", "dvc.lock"))] == []
     typed(checkout, ".venv/bin/python", "-m", "steps.status")
     for project in ("flights", "houses"):
         golden = json.loads((checkout / f"artifacts/{project}/golden.json").read_text(encoding="utf-8"))
