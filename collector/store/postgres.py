@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 WORDS = {"id": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "int": "BIGINT", "blob": "BYTEA", "clustered": ""}
 _LOCK = 0x511993A1  # of all services that write into one database
 _CONNECT_S = 10
-_STREAMED = "collector_rows"
+_NUMBERS = itertools.count()
 
 
 class _Database(Database):
@@ -29,7 +30,9 @@ class _Database(Database):
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         def stream(sql: str, values: Sequence[Any]) -> Any:
-            return connection.cursor(_STREAMED).execute(sql, values)  # a name makes it one of the server's
+            return connection.cursor(f"rows_{next(_NUMBERS)}").execute(
+                sql, values
+            )  # a name makes it one of the server's
 
         super().__init__(connection.execute, lambda sql: sql.replace("?", "%s"), stream)
         self._connection = connection
