@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collector.state import Project
 
 _SWEEP_S = 0.25
+_MEASURE_S = 0.5
 _SWITCH_S = 0.0005  # a thread that judges a delivery lets the one that writes go on
 
 
@@ -105,7 +106,11 @@ async def serve(settings: Settings) -> int:
         await asyncio.to_thread(state.load)
         listener = _listen(settings)
         server = Server(_config(settings, App(state)), state)
-        tasks = [asyncio.create_task(server.sweep()), asyncio.create_task(_compact(state))]
+        tasks = [
+            asyncio.create_task(server.sweep()),
+            asyncio.create_task(_compact(state)),
+            asyncio.create_task(_measure(state)),
+        ]
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -116,6 +121,16 @@ async def serve(settings: Settings) -> int:
         await asyncio.to_thread(state.close)
     log.info("stopped", exit_code=0)
     return 0
+
+
+async def _measure(state: State) -> None:
+    """Look at the disk now and then."""
+    while True:
+        await asyncio.sleep(_MEASURE_S)
+        try:
+            await asyncio.to_thread(state.disk.look)
+        except OSError as error:
+            log.warning("the disk cannot be measured", reason=str(error))
 
 
 async def _compact(state: State) -> None:

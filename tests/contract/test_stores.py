@@ -252,3 +252,13 @@ def test_many_deliveries_share_commits(store):
     assert writer.commits < 60
     writer.close(10)
     assert look(store, "counts")["records"] == 60
+
+
+def test_days_are_those_of_what_was_predicted(store):
+    add(store, "events", event(1, time="2014-05-01T10:00:00+00:00"), event(50, time="2014-05-01T10:00:00+00:00"))
+    assert [one.day - 16071 for one in look(store, "labels", ALWAYS)] == [0, 1]  # the first and second of January
+    bounds = (16072 * 86_400_000_000, 10**17)
+    assert [one.day - 16071 for one in look(store, "labels", bounds)] == [1]
+    before = {"inputs": {**event(1)["inputs"], "sold": "1969-12-31T23:00:00"}}
+    add(store, "events", event(3, **before))
+    assert look(store, "labels", ALWAYS)[0].day == -1

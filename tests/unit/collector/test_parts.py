@@ -16,6 +16,7 @@ from ci.params import parse as parse_params
 from collector import contract, disk, moments, periods, settings, tokens, writer
 from collector.answers import as_csv
 from collector.errors import Full, StoreError, Unreachable
+from collector.load import Load
 from collector.sensitive import Guard
 from collector.store.interface import Day
 from serving.errors import BadOption
@@ -237,12 +238,15 @@ def test_room_is_counted_before_it_is_gone(tmp_path):
         "COLLECTOR_MIN_FREE_MB": "0",
     }
     found = disk.Disk(settings.parse([], environ), Memory())  # type: ignore[arg-type]
+    found.look()
     found.room(10)
     with pytest.raises(Full, match="30 of the 50 MB"):
-        found.room(2 * 2**20)
+        found.room(4 * 2**20)
     tight = settings.parse([], environ | {"COLLECTOR_MIN_FREE_MB": "100000000", "COLLECTOR_MAX_DISK_MB": "0"})
+    crowded = disk.Disk(tight, Memory())  # type: ignore[arg-type]
+    crowded.look()
     with pytest.raises(Full, match="are kept free"):
-        disk.Disk(tight, Memory()).room(0)  # type: ignore[arg-type]
+        crowded.room(0)
 
 
 def test_the_service_loads_neither_models_nor_the_pipeline():
@@ -262,3 +266,29 @@ def test_the_service_loads_neither_models_nor_the_pipeline():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("serving"):
                 assert node.module in known, file
+
+
+def test_deliveries_share_what_memory_there_is():
+    load = Load(100)
+    with load.share() as one:
+        one.take(150)  # alone it may
+        with load.share() as other, pytest.raises(Problem, match="too many large bodies"):
+            other.take(1)
+    with load.share() as one, load.share() as other:
+        one.take(60)
+        other.take(40)
+        with pytest.raises(Problem):
+            one.take(1)
+    with load.share() as one:
+        one.take(100)
+
+
+def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path):
+    from collector.compact import tidy
+
+    for name in (".2014-01.7.part", "2014-01.json"):
+        (tmp_path / name).touch()
+    tidy(tmp_path, 0)
+    assert len(list(tmp_path.iterdir())) == 2
+    tidy(tmp_path, 10**12)
+    assert [file.name for file in tmp_path.iterdir()] == ["2014-01.json"]
