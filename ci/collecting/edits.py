@@ -62,7 +62,12 @@ def moved(text: str, as_of: date, where: str) -> str:
         BadInput: there is not exactly one line that sets it.
     """
     as_of_in(text, where)
-    return _AS_OF.sub(lambda found: f"as_of:{found[1] or ' '}{found[2]}{as_of}{found[2]}", text)
+
+    def line(found: re.Match[str]) -> str:
+        quote = found[2] or '"'  # DVC cannot store a bare date
+        return f"as_of:{found[1] or ' '}{quote}{as_of}{quote}"
+
+    return _AS_OF.sub(line, text)
 
 
 def taken_over(text: str, since: date, where: str) -> str:

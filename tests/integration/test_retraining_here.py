@@ -11,7 +11,8 @@ import pytest
 
 from ci.adapters.freshness import SourceData, as_of
 from ci.adapters.retraining import Options, run_here
-from ci.adapters.starters import HereStarter, as_of_in, moved
+from ci.adapters.starters import HereStarter
+from ci.collecting.edits import as_of_in, moved
 from ci.errors import BadInput, Outcome, Unavailable
 from ci.project import find
 from ci.retraining.cases import Attempt
@@ -82,7 +83,7 @@ def test_a_run_that_died_still_knows_where_as_of_came_from(checkout):
 
 
 def test_params_in_which_as_of_cannot_be_moved_are_refused():
-    assert moved("as_of: '2024-05-01'\n", AUGUST, "p") == 'as_of: "2024-08-01"\n'
+    assert moved("as_of: '2024-05-01'\n", AUGUST, "p") == "as_of: '2024-08-01'\n"
     for text in ("", 'x: {as_of: "2024-05-01"}\n', 'as_of: "2024-05-01"\nas_of: "2024-05-02"\n', "as_of: soon\n"):
         with pytest.raises(BadInput, match="p: no line of its own sets as_of"):
             as_of_in(text, "p")
