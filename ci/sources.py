@@ -90,7 +90,9 @@ class CollectorTable(Table):
     token: Environment = Field(
         "SLIPWAY_COLLECTOR_TOKEN", description="Environment variable with a token that may read; sent if it is set."
     )
-    timeout_s: float = Field(30, gt=0, le=3600, description="Longest wait for a byte; a body may take ten times this.")
+    timeout_s: float = Field(
+        300, gt=0, le=3600, description="Longest wait for a byte: the service brings changed periods together first."
+    )
     max_mb: int = Field(2048, ge=1, le=1_000_000, description="Largest period, as Parquet.")
 
     @model_validator(mode="after")

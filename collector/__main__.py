@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from collector.errors import Unreachable
+from collector.errors import StoreError
 from collector.settings import parse
 from serving import log
 from serving.errors import BadOption
@@ -32,7 +32,7 @@ def main() -> int:
     except BadOption as error:
         sys.stderr.write(f"collector: bad input: {error}\n")
         return _BAD_INPUT
-    except Unreachable as error:
+    except StoreError as error:
         sys.stderr.write(f"collector: unavailable: {error}\n")
         return _UNAVAILABLE
 

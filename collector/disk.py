@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 from collector.errors import Full
@@ -15,20 +14,19 @@ if TYPE_CHECKING:
     from collector.store.interface import Store
 
 _MB = 2**20
-_LOOK_S = 0.5
-_GROWTH = 4  # bytes on the disk for one that is sent: row, indexes, log
+_GROWTH = 2  # bytes on the disk for one that is sent: row, indexes, log
 _AHEAD = 16 * _MB  # what the log may take before it is folded in
 
 
 class Disk:
-    """Looks at the disk now and then, and adds up what was taken since."""
+    """Adds up what was taken since the last look but one: what was taken before the last may not have been written by then."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._store, self._folder = store, settings.folder
         self._most, self._least_free = settings.max_disk_mb * _MB, settings.min_free_mb * _MB
         database = settings.database
         self._places = [self._folder, *([database.absolute().parent] if database else [])]
-        self._looked, self._since = 0.0, 0
+        self._before = self._since = 0
         self.used = self.free = 0
 
     def room(self, size: int) -> None:
@@ -38,8 +36,7 @@ class Disk:
         Raises:
             Full: there would be too little left.
         """
-        self.look()
-        need = (self._since + size) * _GROWTH + _AHEAD
+        need = (self._before + self._since + size) * _GROWTH + _AHEAD
         if self._least_free and self.free - need < self._least_free:
             raise Full(
                 f"{self.free // _MB:,} MB are free on the device, and {self._least_free // _MB:,} MB are kept free"
@@ -49,11 +46,8 @@ class Disk:
         self._since += size
 
     def look(self) -> None:
-        """Measure, if the last time is long ago."""
-        now = time.monotonic()
-        if self._looked and now - self._looked < _LOOK_S:
-            return
-        self._looked, self._since = now, 0
+        """Measure; in a thread, because a database may be slow to say how large it is."""
+        self._before, self._since = self._since, 0
         self.free = min(shutil.disk_usage(_existing(place)).free for place in self._places)
         self.used = (self._store.size() or 0) + sum(f.stat().st_size for f in self._folder.glob("*/*.parquet"))
 

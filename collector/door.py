@@ -11,6 +11,7 @@ import msgspec
 from collector import moments, reading
 from collector.asked import Query, check_contract
 from collector.errors import Full, StoreError
+from collector.load import Load
 from collector.sensitive import MARK
 from collector.store.interface import Batch
 from collector.writer import Busy
@@ -20,16 +21,18 @@ from serving.wire import JSON, Reply, check_type, inflate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from collector.load import Share
     from collector.state import Project, State
     from collector.store.interface import Answer, Kind, Quarantined, Refused, Session
     from serving.wire import Call
 
 NDJSON = b"application/x-ndjson"
+_BODIES = 16  # of the largest bodies may be under way, from their heads to their commits
 _SOON = [(b"retry-after", b"1")]
 
 
-class Replay(msgspec.Struct, forbid_unknown_fields=True):
-    """A quarantined record to try again, corrected or as it is."""
+class Replay(msgspec.Struct):
+    """A quarantined record to try again, corrected or as it is; whatever else the quarantine said of it may stay."""
 
     id: int
     record: msgspec.Raw = msgspec.Raw()
@@ -40,6 +43,7 @@ class Door:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._load = Load(_BODIES * state.settings.max_body_bytes)
 
     async def deliver(self, call: Call, project: Project, kind: Kind) -> Reply:
         """Take records, events or outcomes."""
@@ -47,32 +51,42 @@ class Door:
         Query(call)
         check_type(call, NDJSON, JSON)
         check_contract(call, project.contract)
-        body = await self._body(call)
-        lines = call.content_type != JSON
-        batch = await self._judged(partial(self._read, body, call.encoding, lines, project, kind, sender.name))
-        return await self._keep(project, batch)
+        with self._load.share() as share:
+            body = await self._body(call, share)
+            lines = call.content_type != JSON
+            work = partial(self._read, body, call.encoding, lines, project, kind, sender.name, share)
+            return await self._keep(project, await self._judged(work))
 
     async def replay(self, call: Call, project: Project) -> Reply:
         """Try quarantined records again."""
         sender = self._state.tokens.check(call.authorization, "correct", project.contract.project)
         Query(call)
         check_type(call, NDJSON, JSON)
-        body = reading.without_mark(self._state.bodies.plain(call, await self._body(call)))
+        with self._load.share() as share:
+            return await self._replay(call, project, sender.name, share)
+
+    async def _replay(self, call: Call, project: Project, sender: str, share: Share) -> Reply:
+        plain = self._state.bodies.plain(call, await self._body(call, share))
+        share.take(len(plain))
+        body = reading.without_mark(plain)
         wishes = _wishes(body, lines=call.content_type != JSON, most=self._state.settings.max_records)
         name = project.contract.project
         kept = await self._state.look(lambda view: view.quarantined(name, [wish.id for wish in wishes]))
         unknown = [wish.id for wish in wishes if wish.id not in kept]
         if unknown:
             raise Problem(404, "no-record", f"there is no quarantined record {unknown[0]}; nothing was replayed")
-        batches = await self._judged(partial(self._again, project, sender.name, wishes, kept))
+        batches = await self._judged(partial(self._again, project, sender, wishes, kept))
         return await self._keep(project, *batches)
 
-    async def _body(self, call: Call) -> bytes:
+    async def _body(self, call: Call, share: Share) -> bytes:
         if self._state.draining:
             raise Problem(503, "draining", "this service is ending", headers=_SOON, close=True)
         if call.content_length > 0:  # before it is read: there may be no room for it
             self._room(0)
+        told = min(call.content_length, self._state.bodies.limit)  # beyond it is refused by its size
+        share.take(max(told, 0))
         body = await self._state.bodies.read(call)
+        share.take(len(body) if told < 0 else 0)
         self._room(len(body))
         return body
 
@@ -85,10 +99,14 @@ class Door:
     async def _judged(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._state.reading, work)
 
-    def _read(self, body: bytes, coding: bytes, lines: bool, project: Project, kind: Kind, sender: str) -> Batch:
+    def _read(
+        self, body: bytes, coding: bytes, lines: bool, project: Project, kind: Kind, sender: str, share: Share
+    ) -> Batch:
         settings, now = self._state.settings, moments.now()
         if coding:
             body = inflate(body, coding, self._state.bodies.inflated)
+            share.take(len(body))
+            self._room(len(body))
         form = project.forms[kind]
         items, refused = reading.read(
             body, form, now, lines=lines, most=settings.max_records, longest=settings.max_record_kb * 1024

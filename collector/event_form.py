@@ -96,7 +96,7 @@ class EventForm(Common):
             reasons.append(Reason("request_id", "may hold letters, digits, . _ : - only"))
         if "time" in values:
             self.early("time", values["time"], now, reasons)
-        return None if reasons else self._make(index, {**values, output: document[output]}, output)
+        return None if reasons else self._make(index, {**values, output: _floats(document[output])}, output)
 
     def _make(self, index: int, values: Mapping[str, Any], output: str) -> Prediction:
         time, inputs = values["time"], dict(values["inputs"])
@@ -119,6 +119,13 @@ class EventForm(Common):
 
 def _kept(value: Any) -> Any:
     return moments.microseconds(value) if hasattr(value, "tzinfo") else value
+
+
+def _floats(value: Any) -> Any:
+    """Return numbers as floats, as the decoder does: 0 and 0.0 are the same answer."""
+    if isinstance(value, dict):
+        return {name: float(one) for name, one in value.items()}
+    return [float(one) for one in value] if isinstance(value, list) else float(value)
 
 
 def _output(document: Mapping[str, Any], reasons: list[Reason]) -> str:

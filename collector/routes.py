@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +110,6 @@ class Routes:
     async def metrics(self, call: Call) -> Reply:  # noqa: ARG002 # a handler
         """What was counted, and how fresh each project is."""
         state = self._state
-        await asyncio.get_running_loop().run_in_executor(state.looking, state.disk.look)
         page = state.telemetry.page(state)
         for name, project in state.projects.items():
             counts, newest = await state.look(partial(_freshness, project=project))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collector.state import Project
 
 _SWEEP_S = 0.25
+_MEASURE_S = 0.5
 _SWITCH_S = 0.0005  # a thread that judges a delivery lets the one that writes go on
 
 
@@ -49,6 +50,13 @@ class Server(uvicorn.Server):
         yield
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so: from here on signals are ours, too."""
+        await super().startup(sockets)
+        settings, port = self.state.settings, sockets[0].getsockname()[1] if sockets else 0
+        log.info("listening", host=settings.host, port=port, projects=sorted(self.state.projects),
+                 store=settings.store.partition(":")[0], version=self.state.version)  # fmt: skip
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
         """Drain; a second signal does not wait any longer."""
@@ -92,14 +100,17 @@ async def serve(settings: Settings) -> int:
         Unreachable: the database does not answer.
     """
     sys.setswitchinterval(_SWITCH_S)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     state = State(settings, opened(settings.store, timeout_s=settings.commit_timeout_s))
     try:
         await asyncio.to_thread(state.load)
         listener = _listen(settings)
         server = Server(_config(settings, App(state)), state)
-        log.info("listening", host=settings.host, port=listener.getsockname()[1], projects=sorted(state.projects),
-                 store=settings.store.partition(":")[0], version=state.version)  # fmt: skip
-        tasks = [asyncio.create_task(server.sweep()), asyncio.create_task(_compact(state))]
+        tasks = [
+            asyncio.create_task(server.sweep()),
+            asyncio.create_task(_compact(state)),
+            asyncio.create_task(_measure(state)),
+        ]
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -110,6 +121,16 @@ async def serve(settings: Settings) -> int:
         await asyncio.to_thread(state.close)
     log.info("stopped", exit_code=0)
     return 0
+
+
+async def _measure(state: State) -> None:
+    """Look at the disk now and then."""
+    while True:
+        await asyncio.sleep(_MEASURE_S)
+        try:
+            await asyncio.to_thread(state.disk.look)
+        except OSError as error:
+            log.warning("the disk cannot be measured", reason=str(error))
 
 
 async def _compact(state: State) -> None:

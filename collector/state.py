@@ -76,6 +76,7 @@ class State:
             BadOption: naming file and fact.
             StoreError: the store did not answer.
         """
+        self.disk.look()
         tokens = Tokens.load(Path(self.settings.tokens))
         contracts = load_all(Path(self.settings.contracts))
         projects = {name: Project(contract, self.settings) for name, contract in contracts.items()}

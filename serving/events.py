@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
@@ -33,6 +34,7 @@ _BATCH = 200  # events in one write or POST
 _EVERY_S = 1.0
 _POST_S = 5.0
 _TRIES = 3
+_ANSWER = 1 << 20  # bytes of an answer that are read
 _ROWS = 100  # rows of one request that become events
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 # the wall clock is what the contract counts
 
@@ -42,9 +44,9 @@ _Item = tuple[float, str, "Model", Row | Encoded, Any]
 class Events:
     """The queue and its writer."""
 
-    def __init__(self, *, rate: float, file: str, url: str, size: int) -> None:
+    def __init__(self, *, rate: float, file: str, url: str, size: int, token: str = "") -> None:
         self.rate = rate
-        self._sinks = [sink for sink in (_file(file), _collector(url)) if sink]
+        self._sinks = [sink for sink in (_file(file), _collector(url, token)) if sink]
         self._queue: queue.Queue[_Item] = queue.Queue(size)
         self.counts = {"written": 0, "dropped": 0, "failed": 0}
         self._stop = threading.Event()
@@ -70,9 +72,10 @@ class Events:
 
     def _work(self) -> None:
         while not (self._stop.is_set() and self._queue.empty()):
-            events = [event for item in self._take() for event in spell(item)]
+            items = self._take()
+            events = [event for item in items for event in spell(item)]
             for start in range(0, len(events), _BATCH):
-                self._write(events[start : start + _BATCH])
+                self._write(events[start : start + _BATCH], items[0][2].release.name)
 
     def _take(self) -> list[_Item]:
         items: list[_Item] = []
@@ -85,15 +88,15 @@ class Events:
                 items.append(self._queue.get(timeout=wait))
         return items
 
-    def _write(self, events: list[dict[str, Any]]) -> None:
+    def _write(self, events: list[dict[str, Any]], project: str) -> None:
         body = b"".join(msgspec.json.encode(event) + b"\n" for event in events)
-        good = sum(self._try(sink, body) for sink in self._sinks) == len(self._sinks)
+        good = sum(self._try(sink, body, project) for sink in self._sinks) == len(self._sinks)
         self.counts["written" if good else "failed"] += len(events)
 
-    def _try(self, sink: _File | _Collector, body: bytes) -> bool:
+    def _try(self, sink: _File | _Collector, body: bytes, project: str) -> bool:
         for attempt in range(_TRIES):
             try:
-                sink.write(body)
+                sink.write(body, project)
             except (OSError, HTTPException) as error:
                 log.warning("events not written", sink=sink.name, reason=str(error), attempt=attempt + 1)
                 self._stop.wait(2.0**attempt / 4)
@@ -106,28 +109,58 @@ class _File:
     def __init__(self, path: str) -> None:
         self.name = path
 
-    def write(self, body: bytes) -> None:
+    def write(self, body: bytes, project: str) -> None:  # noqa: ARG002 # as the other one's
         with Path(self.name).open("ab") as out:
             out.write(body)
 
 
 class _Collector:
-    def __init__(self, url: str) -> None:
-        self.name = url
+    """
+    A collection service, or whatever else takes NDJSON.
 
-    def write(self, body: bytes) -> None:
-        headers = {"Content-Type": "application/x-ndjson"}
-        request = urllib.request.Request(self.name, body, headers)  # noqa: S310 # settings allow http and https only
-        with urllib.request.urlopen(request, timeout=_POST_S) as answer:  # noqa: S310
-            answer.read()
+    An address without a path is a service's, which has one for each project. The token is sent there and nowhere else:
+    a redirect is an error.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self.name = url
+        self._bare = urlsplit(url).path in {"", "/"}
+        self._own = {"Authorization": f"Bearer {token}"} if token else {}
+        self._open = urllib.request.build_opener(_NoRedirects).open
+
+    def write(self, body: bytes, project: str) -> None:
+        headers = {"Content-Type": "application/x-ndjson", **self._own}
+        url = f"{self.name.rstrip('/')}/v1/{project}/events" if self._bare else self.name
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 # settings allow http and https only
+        with self._open(request, timeout=_POST_S) as answer:
+            _look_for_refusals(answer.read(_ANSWER))
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _look_for_refusals(answer: bytes) -> None:
+    """Tell when a collection service refused events; it keeps them, with reasons, for somebody to look at."""
+    try:
+        refused = msgspec.json.decode(answer, type=_Answer).rejected
+    except msgspec.MsgspecError:
+        return  # not a collection service
+    if refused:
+        log.warning("events refused", events=refused)
+
+
+class _Answer(msgspec.Struct):
+    rejected: int
 
 
 def _file(path: str) -> _File | None:
     return _File(path) if path else None
 
 
-def _collector(url: str) -> _Collector | None:
-    return _Collector(url) if url else None
+def _collector(url: str, token: str) -> _Collector | None:
+    return _Collector(url, token) if url else None
 
 
 def spell(item: _Item) -> Iterator[dict[str, Any]]:

@@ -136,7 +136,11 @@ def _events(settings: Settings) -> Events | None:
     from serving.events import Events  # its HTTP client takes a while to import
 
     found = Events(
-        rate=settings.events_rate, file=settings.events_file, url=settings.events_url, size=settings.events_queue
+        rate=settings.events_rate,
+        file=settings.events_file,
+        url=settings.events_url,
+        token=settings.events_token,
+        size=settings.events_queue,
     )
     found.start()
     return found

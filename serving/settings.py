@@ -55,7 +55,9 @@ class Settings:
     admin_loopback: bool = _option(False, "callers on this host may ask for a hot swap without a token")
     events_rate: float = _option(0.0, "share of predictions recorded as events", least=0, most=1)
     events_file: str = _option("", "append events here, one JSON document a line")
-    events_url: str = _option("", "POST events here, in batches")
+    events_url: str = _option("", "POST events here, in batches; a collection service by its address alone")
+    events_token: str = _option("", "bearer token for that; by environment only", secret=True)
+    events_token_file: str = _option("", "file that holds the bearer token")
     events_queue: int = _option(10_000, "events waiting before others are dropped", least=1)
     log_level: str = _option("info", "debug, info, warning or error", choices=("debug", "info", "warning", "error"))
     access_log: str = _option("errors", "requests to log: all, errors or none", choices=("all", "errors", "none"))
@@ -74,7 +76,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         source, raw = _find(item.name, given, environ)
         if raw is not None:
             values[item.name] = _value(source, raw, item)
-    for name in ("admin_token", "registry_login"):
+    for name in ("admin_token", "registry_login", "events_token"):
         values |= _from_file(name, values)
     return _checked(Settings(**values))
 

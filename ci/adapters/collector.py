@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AGAIN = {408, 425, 429, 502, 503, 504}
-_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
+_PAUSE_S, _LONGEST_PAUSE_S, _CONNECT_S = 0.2, 30.0, 10.0
 _ANSWER_LIMIT, _ERROR_LIMIT = 32 << 20, 64 << 10  # bytes
 _CHUNK = 1 << 20
 MISMATCH_HINT = "deploy the service with this checkout's contract, or go back to the contract that it has"
@@ -39,14 +39,19 @@ A = TypeVar("A", bound=Answer)
 
 @dataclass
 class Client:
-    """One project in a collection service; satisfies `ci.collecting.interface.Service`."""
+    """
+    One project in a collection service; satisfies `ci.collecting.interface.Service`.
+
+    `timeout_s` is the longest wait for a byte, `whole_s` for a body, `patience_s` for a service that is away or busy.
+    """
 
     url: str
     project: str
     token: str = field(default="", repr=False)
     token_from: str = "the token"  # noqa: S105 # where it comes from, for hints
     contract: str | None = None
-    timeout_s: float = 30
+    timeout_s: float = 300  # a service that has much to bring together first is silent for long
+    whole_s: float = 600
     patience_s: float = 5
     say: Callable[[str], None] = lambda _: None
     sleep: Callable[[float], None] = time.sleep
@@ -148,7 +153,7 @@ class Client:
         try:
             answer = self._session.request(
                 method, f"{self.url}/v1/{self.project}{path}", data=data, headers={**known, **(headers or {})},
-                stream=True, timeout=self.timeout_s, allow_redirects=False,
+                stream=True, timeout=(min(self.timeout_s, _CONNECT_S), self.timeout_s), allow_redirects=False,
             )  # fmt: skip
         except requests.exceptions.SSLError as error:
             raise BadInput(f"{self.url}: its certificate cannot be trusted ({_line(error)})") from error
@@ -167,7 +172,8 @@ class Client:
         if status == 404:
             return BadInput(message, hint="does the service have this project's contract?")
         if status == 409:
-            return BadInput(f"{message} (this checkout has {self.contract})", hint=MISMATCH_HINT)
+            ours = "" if str(self.contract) in message else f" (this checkout has {self.contract})"
+            return BadInput(f"{message}{ours}", hint=MISMATCH_HINT)
         if status == 413:
             return BadInput(message, hint="send smaller batches")
         if status in _AGAIN or status >= 500:
@@ -186,8 +192,8 @@ class Client:
         return b"".join(self._pieces(answer, limit))
 
     def _pieces(self, answer: requests.Response, limit: int) -> Iterator[bytes]:
-        """Yield a body piece by piece; it may be `limit` bytes long and take ten times the longest wait."""
-        until, left = self.clock() + 10 * self.timeout_s, limit
+        """Yield a body piece by piece; it may be `limit` bytes long and take `whole_s`."""
+        until, left = self.clock() + self.whole_s, limit
         try:
             with answer:
                 for piece in answer.iter_content(_CHUNK):
@@ -195,7 +201,7 @@ class Client:
                     if left < 0:
                         raise BadInput(f"{self.url}: answers with more than {limit:,} bytes")
                     if self.clock() > until:
-                        raise Unavailable(f"{self.url}: an answer did not arrive within {10 * self.timeout_s:g} s")
+                        raise Unavailable(f"{self.url}: an answer did not arrive within {self.whole_s:g} s")
                     yield piece
         except requests.RequestException as error:
             raise Unavailable(f"{self.url}: an answer broke off ({_why(error)})") from error
@@ -232,7 +238,7 @@ def address(url: str) -> str:
         fine = False
     if not fine or place.username or place.password or place.query or place.fragment:
         shown = re.sub(r"://[^/@\s]+@", "://…@", url)[:120]
-        raise BadInput(f"{shown!r} is no address of a service", hint="such as http://127.0.0.1:8500, without more")
+        raise BadInput(f"{shown!r} is no address of a service", hint="such as http://127.0.0.1:8090, without more")
     return url.strip().rstrip("/")
 
 

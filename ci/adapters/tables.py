@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import fetch
+from ci.adapters.bounds import bounds_of, may_overlap
 from ci.contract import MAX_COLUMNS
 from ci.errors import BadInput, Unavailable
 from ci.files import replacing, said_plainly, sha256, sha256_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
+    from ci.adapters.bounds import Bounds
     from ci.data.ingest import TableReader
     from ci.project import Project
 
@@ -163,7 +165,14 @@ class FilesReader:
     def _overlapping(self, start: datetime | None, end: datetime | None) -> list[Path]:
         if start is None or self.table.time is None or len(self.files) == 1:
             return self.files
-        return [path for path in self.files if self._datasets[path].count_rows(filter=self._filter(path, start, end))]
+        if end is None:
+            return self.files
+        near = [path for path in self.files if may_overlap(self._bounds[path], start, end)]
+        return [path for path in near if self._datasets[path].count_rows(filter=self._filter(path, start, end))]
+
+    @cached_property
+    def _bounds(self) -> dict[Path, Bounds | None]:
+        return {path: bounds_of(self._datasets[path], str(self.table.time)) for path in self.files}
 
     def _filter(self, path: Path, start: datetime | None, end: datetime | None) -> Any:
         """Build the condition on the time column, whatever its type; ISO 8601 text sorts like time."""

@@ -87,8 +87,7 @@ def collect(project: Project, wish: Wish, world: World, folder: Path) -> Result:
         result = _forecast(plan, [period.name for period in pending(plan.project, world.open_table, folder)])
     else:
         result = _told(plan, ingest(plan.project, world.open_table, folder, world.progress))
-        if plan.after != plan.before:
-            edits.write(plan.path, plan.after)
+        _move(plan)
     if quarantine:
         checks, tables = [*checks, *quarantine.checks], [*result.tables, *quarantine.tables]
         return result.because(checks=[*result.checks, *checks], tables=tables)
@@ -114,6 +113,15 @@ def _plan(project: Project, wish: Wish, world: World) -> _Plan:
     then = _under(project, text, edited, str(path))
     takes_over = then.params.source.collector != project.params.source.collector
     return _Plan(path, text, edited, former, reaches, takes_over, then)
+
+
+def _move(plan: _Plan) -> None:
+    """Write the params, unless somebody else did meanwhile: what a person wrote is not written over."""
+    if plan.after == plan.before:
+        return
+    if edits.read(plan.path) != plan.before:
+        raise BadInput(f"{plan.path}: was changed while rows were read", hint="run it again: nothing is read twice")
+    edits.write(plan.path, plan.after)
 
 
 def _taken_over(text: str, project: Project, where: str) -> str:

@@ -127,7 +127,9 @@ def replay(project: Project, wish: Wish, stage: Stage) -> Result:
     for part in stage.progress.over(parts, f"replay {project.name}", _number(chosen, span, length)):
         play.slice(part)
         last = part.end if part.end < span.end else wish.span.end
-        stage.keeper.write(Memory(start=start, until=last, contract=digest, records=stage.service.state().records))
+        stage.keeper.write(
+            Memory(start=start, until=last, contract=digest, records=state.records + play.sent.new_records)
+        )
     if not play.sent.total:
         raise BadInput(f"{project.name}: the source has no rows in {wish.span}", hint="look at the eras in its params")
     return told(play.sent, str(span), project.contract, before=known is not None)

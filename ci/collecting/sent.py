@@ -36,6 +36,11 @@ class Sent:
         """Everything that was sent."""
         return sum(counts["sent"] for counts in self.counts.values())
 
+    @property
+    def new_records(self) -> int:
+        """How many records the service did not have before."""
+        return sum(counts["accepted"] for (_, kind), counts in self.counts.items() if kind == "records")
+
     def of(self, name: str) -> int:
         """Count all that ended in one way."""
         return sum(counts[name] for counts in self.counts.values())

@@ -191,7 +191,7 @@ class View(Protocol):
         """Return predictions with labels, in the order in which they were joined."""
 
     def labels(self, project: str, bounds: tuple[int, int]) -> list[Labels]:
-        """Count predictions by release and day."""
+        """Count predictions by release and day of event time."""
 
     def quarantine(self, project: str, after: int, limit: int) -> list[Quarantined]:
         """Return quarantined records, oldest first."""

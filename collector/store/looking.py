@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from collector.moments import DAY_US
+from collector.moments import DAY_US, EARLIEST
 from collector.store.interface import Day, Joined, Labels, Past, Quarantined, Row
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collector.store.database import Database
 
 _FETCHED = 5000
+_UP = 1_000_000  # days, more than there are from year 1 to 1970
 COUNTS = ("records", "predictions", "outcomes", "waiting", "quarantined")
 _QUARANTINED = "SELECT id, kind, received, sender, reasons, record FROM quarantine WHERE project = ? AND id"
 
@@ -63,7 +64,7 @@ class Looking:
             "SELECT j.id, p.time, p.happens, p.release, p.version, p.body, o.known_at, o.known FROM joined j "
             "JOIN predictions p ON p.id = j.prediction "
             "JOIN outcomes o ON o.project = p.project AND o.kind = 1 AND o.address = p.address "
-            "WHERE j.project = ? AND j.id > ? AND p.time >= ? AND p.time < ? AND (? = 1 OR p.release = ?) "
+            "WHERE j.project = ? AND j.id > ? AND p.happens >= ? AND p.happens < ? AND (? = 1 OR p.release = ?) "
             "ORDER BY j.id LIMIT ?",
             self._id(project), after, *bounds, int(release is None), release or "", limit,
         )  # fmt: skip
@@ -72,14 +73,14 @@ class Looking:
     def labels(self, project: str, bounds: tuple[int, int]) -> list[Labels]:
         """Count predictions by release and day; expired is what the newest outcome is past the time of."""
         number = self._id(project)
-        clock = self._db.one("SELECT max(known_at) FROM outcomes WHERE project = ?", number)
-        newest = clock[0] if clock and clock[0] is not None else bounds[0]
-        # Whole days: division is cut towards zero in both databases, and nothing was predicted before 1970.
+        clock = self._db.one("SELECT newest_outcome FROM clocks WHERE project = ?", number)
+        newest = clock[0] if clock else EARLIEST
+        # Days of event time; division is cut towards zero in both databases, so what lies before 1970 is moved up first.
         found = self._db.all(
-            f"SELECT p.release, p.time / {DAY_US} AS day, count(*), count(j.id), "  # noqa: S608 # a constant
+            f"SELECT p.release, (p.happens + {_UP * DAY_US}) / {DAY_US} - {_UP} AS day, count(*), count(j.id), "  # noqa: S608 # a constant
             "sum(CASE WHEN j.id IS NULL AND p.due < ? THEN 1 ELSE 0 END) "
             "FROM predictions p LEFT JOIN joined j ON j.prediction = p.id "
-            "WHERE p.project = ? AND p.time >= ? AND p.time < ? GROUP BY p.release, day ORDER BY day, p.release",
+            "WHERE p.project = ? AND p.happens >= ? AND p.happens < ? GROUP BY p.release, day ORDER BY day, p.release",
             newest, number, *bounds,
         )  # fmt: skip
         return [Labels(release, int(day), n, labelled, int(expired)) for release, day, n, labelled, expired in found]

@@ -25,7 +25,7 @@ TABLES = (
         id {id}, project {int} NOT NULL, address {blob} NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL,
         time {int} NOT NULL, happens {int} NOT NULL, due {int} NOT NULL, restated {int} NOT NULL,
         received {int} NOT NULL, body {blob} NOT NULL, UNIQUE (project, address, release))""",
-    "CREATE INDEX IF NOT EXISTS predictions_by_time ON predictions (project, time)",
+    "CREATE INDEX IF NOT EXISTS predictions_by_event ON predictions (project, happens)",
     """CREATE TABLE IF NOT EXISTS joined (
         id {id}, project {int} NOT NULL, prediction {int} NOT NULL UNIQUE, time {int} NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS joined_by_project ON joined (project, id)",
@@ -39,6 +39,7 @@ TABLES = (
         PRIMARY KEY (project, day))""",
     """CREATE TABLE IF NOT EXISTS counts (
         project {int} NOT NULL, name TEXT NOT NULL, n {int} NOT NULL, PRIMARY KEY (project, name))""",
+    "CREATE TABLE IF NOT EXISTS clocks (project {int} PRIMARY KEY, newest_outcome {int} NOT NULL)",
     """CREATE TABLE IF NOT EXISTS quarantine (
         id {id}, project {int} NOT NULL, kind TEXT NOT NULL, received {int} NOT NULL, sender TEXT NOT NULL,
         digest {blob} NOT NULL, reasons {blob} NOT NULL, record {blob} NOT NULL, UNIQUE (project, kind, digest))""",

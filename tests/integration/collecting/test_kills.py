@@ -1,7 +1,7 @@
 """
 steps.collect killed at random instants: never anything half-published, and the next run ends what it began.
 
-SLIPWAY_KILLS says how often (5 by itself; 50 for a long look).
+SLIPWAY_KILLS says how often (5 by itself; 50 for a long look): three times in five it reads files, else the service.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import os
 import random
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ci.data.manifest import intact, load_manifest
 from tests import shop
+from tests.integration.collecting.running import Running
 from tests.steps.checkout import Checkout
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 KILLS = int(os.environ.get("SLIPWAY_KILLS", "5"))
 MONTHS, ROWS = 8, 3000
@@ -50,11 +52,38 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture(scope="module")
 def after(before: Checkout, tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, float]:
     """How it looks when nobody kills it, and how long that took."""
-    made = before.copy(tmp_path_factory.mktemp("kills") / "after")
-    began = time.monotonic()
-    ended = made.run("collect")
-    assert ended.code == 0, ended.err
+    made, took_s = unharmed(before, tmp_path_factory.mktemp("kills") / "after")
     assert made.report("collect")["data"]["restated"] == ["2024-02"]
+    return made, took_s
+
+
+@pytest.fixture(scope="module")
+def service(before: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The real one, to which what is new was sent."""
+    root = tmp_path_factory.mktemp("service")
+    made = Running(root)
+    made.knows(shop.shop(root / "shop", params={"source": {"lateness_days": 0}}))
+    made.start()
+    sender = before.copy(root / "sender")
+    replayed = sender.run("replay", "--periods", f"2024-02..2024-{MONTHS:02}", "--url", made.url, **made.variables)
+    assert replayed.code == 0, replayed.err
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="module")
+def after_takeover(
+    before: Checkout, service: Running, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Checkout, float]:
+    """The same, from the service."""
+    return unharmed(before, tmp_path_factory.mktemp("kills") / "taken", "--collector", **service.variables)
+
+
+def unharmed(before: Checkout, root: Path, *arguments: str, **more: str) -> tuple[Checkout, float]:
+    made = before.copy(root)
+    began = time.monotonic()
+    ended = made.run("collect", *arguments, **more)
+    assert ended.code == 0, ended.err
     return made, time.monotonic() - began
 
 
@@ -63,14 +92,27 @@ def as_of(checkout: Checkout) -> str:
     return re.findall(r"^as_of: ['\"]?([0-9-]+)", text, re.MULTILINE)[0]
 
 
-@pytest.mark.parametrize("kill", range(KILLS))
+@pytest.mark.parametrize("kill", [kill for kill in range(KILLS) if kill % 5 < 3])
 def test_a_killed_collect_publishes_nothing_half_and_the_next_one_ends_it(
     before: Checkout, after: tuple[Checkout, float], tmp_path: Path, kill: int
 ) -> None:
-    whole, took_s = after
+    killed_and_run_again(before, after, tmp_path, kill)
+
+
+@pytest.mark.parametrize("kill", [kill for kill in range(KILLS) if kill % 5 >= 3])
+def test_the_same_while_it_reads_from_the_service(
+    before: Checkout, after_takeover: tuple[Checkout, float], service: Running, tmp_path: Path, kill: int
+) -> None:
+    killed_and_run_again(before, after_takeover, tmp_path, kill, "--collector", **service.variables)
+
+
+def killed_and_run_again(
+    before: Checkout, unharmed: tuple[Checkout, float], root: Path, kill: int, *arguments: str, **more: str
+) -> None:
+    whole, took_s = unharmed
     moment = random.Random(kill).uniform(0.2, 1.05) * took_s  # the first part is imports
-    checkout = before.copy(tmp_path / "checkout")
-    process = checkout.start("collect")
+    checkout = before.copy(root / "checkout")
+    process = checkout.start("collect", *arguments, **more)
     time.sleep(moment)
     process.kill()
     process.communicate()
@@ -81,7 +123,7 @@ def test_a_killed_collect_publishes_nothing_half_and_the_next_one_ends_it(
     if as_of(checkout) == as_of(whole):
         assert manifest.as_of == as_of(whole), "params moved before the rows did"
         assert all(intact(raw, part) for part in manifest.parts)
-    ended = checkout.run("collect")
+    ended = checkout.run("collect", *arguments, **more)
     assert ended.code == 0, ended.err
     assert as_of(checkout) == load_manifest(raw).as_of
     for folder in ("data", "projects/shop"):
@@ -90,12 +132,12 @@ def test_a_killed_collect_publishes_nothing_half_and_the_next_one_ends_it(
 
 
 @pytest.mark.parametrize("step", ["ingest", "collect"])
-def test_whatever_runs_next_params_and_rows_agree(before: Checkout, tmp_path: Path, step: str) -> None:
+def test_whatever_runs_next_params_and_rows_agree(
+    before: Checkout, after: tuple[Checkout, float], tmp_path: Path, step: str
+) -> None:
     """The rows are there, the params are not moved yet: the worst moment for a kill."""
-    checkout = before.copy(tmp_path / "checkout")
-    params = (checkout.root / "projects/shop/params.yaml").read_bytes()
-    assert checkout.run("collect").code == 0
-    (checkout.root / "projects/shop/params.yaml").write_bytes(params)
+    checkout, params = after[0].copy(tmp_path / "checkout"), Path("projects/shop/params.yaml")
+    (checkout.root / params).write_bytes((before.root / params).read_bytes())
     assert checkout.run(step).code == 0
     assert as_of(checkout) == load_manifest(checkout.root / "data/shop/raw").as_of
 

@@ -133,3 +133,19 @@ def test_a_source_that_does_not_answer_moves_nothing(yard: Yard, monkeypatch: py
     with pytest.raises(Unavailable):
         yard.collect()
     assert yard.params.read_bytes() == params
+
+
+def test_what_a_person_wrote_meanwhile_is_not_written_over(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = module.ingest
+
+    def slowly(*arguments: Any) -> Any:
+        yard.params.write_text(yard.params.read_text() + "# a thought\n")
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "ingest", slowly)
+    with pytest.raises(BadInput, match="was changed while rows were read"):
+        yard.collect()
+    assert yard.params.read_text().endswith("# a thought\n")
+    monkeypatch.setattr(module, "ingest", real)
+    assert yard.collect().data["moved"]
+    assert yard.params.read_text().endswith("# a thought\n")
