@@ -40,7 +40,7 @@ def refused(project: Project, manifest: Manifest, verdict: Verdict, last: DataVe
     return Result(
         f"{name} as of {manifest.as_of} is not published: {verdict.message}",
         Outcome.REJECTED,
-        f"{_stays(last)}; {owner} is told; {verdict.hint}",
+        f"{_stays(last)}; {owner} is told{verdict.way_out}",
         checks=[*verdict.rejected],
         facts={**_delivery(manifest, last), "owner": owner},
         tables=[*wrong, *card.tables],

@@ -32,6 +32,11 @@ class Verdict:
         return [check for check in self.checks if check.outcome is Found.REJECTED]
 
     @property
+    def way_out(self) -> str:
+        """Say how a change is accepted that was meant; nothing where there is nothing to accept."""
+        return f"; {self.hint.partition('; ')[2].partition('; ')[2]}".rstrip("; ") if self.hint else ""
+
+    @property
     def warnings(self) -> int:
         """How often it warned."""
         return sum(check.outcome is Found.WARNED for check in self.checks)
