@@ -44,7 +44,7 @@ PRODUCTION = """\
       lag_s: 0.3
       stale_s: 4
       deadline_s: 120
-      idle_s: 20
+      idle_s: 6
       standard: [errors, quality]
       metrics:  # for a short test on a busy machine; the project's params.yaml has those for production
         errors: {{negligible: 0.02, limit: 0.02}}
