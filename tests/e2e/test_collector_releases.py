@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ci.adapters import environments
+from ci.adapters import environments, trials
 from ci.adapters.envoy import binary
 from ci.adapters.http import ask
 from ci.errors import BadInput, Outcome, StepError
+from ci.report import Found
+from ci.services.bundle import ServiceBundle
 from tests.e2e.collectors import TOKEN, Place, Sender, read, record, send, stored
 
 pytestmark = pytest.mark.slow
@@ -147,6 +149,15 @@ def test_what_was_tampered_with_on_the_shelf_is_not_started_again(place):
     shelf.write_text(shelf.read_text().replace("York", "Bonn"))
     with pytest.raises(BadInput, match=r"contract\.shop\.json: sha256"):
         place.deploy("1.0.0")
+
+
+def test_a_service_that_does_not_start_is_no_release_and_says_its_last_word(place):
+    bundle = ServiceBundle(place.bundles["1.0.0"])
+    (bundle.folder / "contract.shop.json").write_text("{}")  # after it was opened
+    (check,) = trials.tried(bundle)
+    assert check.outcome is Found.REJECTED
+    assert "does not become ready: collector: bad input:" in check.message
+    assert "contract.shop.json: sha256 is" in check.message
 
 
 def test_statistics_and_canaries_are_nothing_for_a_service(place):
