@@ -16,8 +16,10 @@ import hashlib
 import os
 import shutil
 import sys
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +33,14 @@ from collector.periods import Compacted, Job, version_of
 from collector.store.opening import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from collector.contract import Contract
     from collector.store.interface import Row, Store, View
 
 _ROWS = 16_384  # rows held at a time
 _GROUP = 131_072  # rows of a row group
+_OLD_S = 6 * 3600
 UNAVAILABLE, NO_ROOM = 5, 6
 _TYPES = {
     "number": pa.float64(),
@@ -55,23 +58,28 @@ class Rows:
     def __init__(self, contract: Contract, shapes: dict[int, list[str]]) -> None:
         self._names = list(contract.columns)
         self._numbers = [place for place, name in enumerate(self._names) if contract.columns[name].type == "number"]
-        self._shapes = {
-            number: [columns.index(name) if name in columns else None for name in self._names]
-            for number, columns in shapes.items()
-        }
+        self._pick = {number: self._picking(columns) for number, columns in shapes.items()}
+        self._places = {name: place for place, name in enumerate(self._names)}
 
     def values(self, row: Row) -> list[Any]:
         """Return the values of a row, in the order of the contract."""
-        kept = _decode(row.row)
-        values: list[Any] = [None if place is None else kept[place] for place in self._shapes[row.shape]]
+        values: list[Any] = self._pick[row.shape](_decode(row.row))
         if row.known is not None:
             for name, value in _decode(row.known).items():
-                if name in self._names:
-                    values[self._names.index(name)] = value
+                if name in self._places:
+                    values[self._places[name]] = value
         for place in self._numbers:  # whole once, by a former contract
             if type(values[place]) is int:
                 values[place] = float(values[place])
         return values
+
+    def _picking(self, columns: list[str]) -> Callable[[list[Any]], list[Any]]:
+        """Return what brings the values of a shape into the order of the contract; null is what it did not have."""
+        places = [columns.index(name) if name in columns else len(columns) for name in self._names]
+        if len(places) == 1:
+            return lambda kept: [[*kept, None][places[0]]]
+        pick = itemgetter(*places)
+        return lambda kept: list(pick([*kept, None]))
 
 
 def schema_of(contract: Contract) -> pa.Schema:
@@ -177,6 +185,7 @@ def main() -> int:
     try:
         job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
         folder = Path(job.work, job.contract.project)
+        tidy(folder, time.time() - _OLD_S)
         with closing(opened(job.store)) as store:
             for period in job.periods:
                 _room(folder, job.least_free)
@@ -188,6 +197,14 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return UNAVAILABLE
     return 0
+
+
+def tidy(folder: Path, before: float) -> None:
+    """Remove what killed processes left behind; what is younger may be somebody's who is at work."""
+    for file in folder.glob(".*"):
+        with suppress(FileNotFoundError):
+            if file.stat().st_mtime < before:
+                file.unlink()
 
 
 def _room(folder: Path, least: int) -> None:

@@ -32,6 +32,7 @@ class Adding:
     def __init__(self, db: Database, shapes: Callable[[int], dict[int, list[str]]]) -> None:
         self._db, self._shapes = db, shapes
         self._counts: Counter[tuple[int, str]] = Counter()
+        self._clocks: dict[int, int] = {}  # newest moment at which something became known
         self._days: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])  # new rows, newest
 
     def add(self, project: int, batch: Batch, most_quarantined: int) -> Answer:
@@ -59,6 +60,13 @@ class Adding:
                 "ON CONFLICT (project, day) DO UPDATE SET rows = days.rows + excluded.rows, version = days.version + 1, "
                 "newest = CASE WHEN excluded.newest > days.newest THEN excluded.newest ELSE days.newest END",
                 project, day, rows, newest,
+            )  # fmt: skip
+
+        for project, newest in self._clocks.items():
+            self._db.run(
+                "INSERT INTO clocks (project, newest_outcome) VALUES (?, ?) ON CONFLICT (project) DO UPDATE SET "
+                "newest_outcome = excluded.newest_outcome WHERE excluded.newest_outcome > clocks.newest_outcome",
+                project, newest,
             )  # fmt: skip
 
     def _count(self, project: int, name: str, n: int) -> None:
@@ -214,6 +222,8 @@ class Adding:
 
     def _outcomes(self, project: int, batch: Batch, answer: Answer) -> None:
         items: Sequence[Outcome] = batch.items
+        newest = max(item.known_at for item in items)
+        self._clocks[project] = max(newest, self._clocks.get(project, newest))
         of_record = self._merged(project, batch, OF_RECORD, [(item, item.key) for item in items if item.key])
         of_prediction = self._merged(
             project, batch, OF_PREDICTION, [(item, item.address) for item in items if item.address]

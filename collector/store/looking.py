@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from collector.moments import DAY_US
+from collector.moments import DAY_US, EARLIEST
 from collector.store.interface import Day, Joined, Labels, Past, Quarantined, Row
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Looking:
     def labels(self, project: str, bounds: tuple[int, int]) -> list[Labels]:
         """Count predictions by release and day; expired is what the newest outcome is past the time of."""
         number = self._id(project)
-        clock = self._db.one("SELECT max(known_at) FROM outcomes WHERE project = ?", number)
-        newest = clock[0] if clock and clock[0] is not None else bounds[0]
+        clock = self._db.one("SELECT newest_outcome FROM clocks WHERE project = ?", number)
+        newest = clock[0] if clock else EARLIEST
         # Days of event time; division is cut towards zero in both databases, so what lies before 1970 is moved up first.
         found = self._db.all(
             f"SELECT p.release, (p.happens + {_UP * DAY_US}) / {DAY_US} - {_UP} AS day, count(*), count(j.id), "  # noqa: S608 # a constant

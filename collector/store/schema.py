@@ -39,6 +39,7 @@ TABLES = (
         PRIMARY KEY (project, day))""",
     """CREATE TABLE IF NOT EXISTS counts (
         project {int} NOT NULL, name TEXT NOT NULL, n {int} NOT NULL, PRIMARY KEY (project, name))""",
+    "CREATE TABLE IF NOT EXISTS clocks (project {int} PRIMARY KEY, newest_outcome {int} NOT NULL)",
     """CREATE TABLE IF NOT EXISTS quarantine (
         id {id}, project {int} NOT NULL, kind TEXT NOT NULL, received {int} NOT NULL, sender TEXT NOT NULL,
         digest {blob} NOT NULL, reasons {blob} NOT NULL, record {blob} NOT NULL, UNIQUE (project, kind, digest))""",

@@ -281,3 +281,14 @@ def test_deliveries_share_what_memory_there_is():
             one.take(1)
     with load.share() as one:
         one.take(100)
+
+
+def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path):
+    from collector.compact import tidy
+
+    for name in (".2014-01.7.part", "2014-01.json"):
+        (tmp_path / name).touch()
+    tidy(tmp_path, 0)
+    assert len(list(tmp_path.iterdir())) == 2
+    tidy(tmp_path, 10**12)
+    assert [file.name for file in tmp_path.iterdir()] == ["2014-01.json"]

@@ -131,3 +131,21 @@ def test_outcomes_lead_to_record_and_prediction():
     assert (outcome.key, outcome.address) == (record.key, event.address)
     assert event.happens == record.time
     assert event.due == record.time + 32 * 86_400_000_000
+
+
+JSONISH = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+                       lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3))  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.binary(max_size=200), st.lists(JSONISH, max_size=3).map(lambda found: shop.lines(*found))),
+       st.sampled_from(["records", "events", "outcomes"]), st.booleans())  # fmt: skip
+def test_nothing_that_arrives_breaks_the_reader(raw, kind, lines):
+    try:
+        items, refused = read(raw, kind, lines=lines)
+    except Problem as problem:
+        assert problem.status in {400, 413}  # noqa: PT017
+        return
+    assert not items
+    assert all(one.reasons for one in refused)
+    msgspec.json.encode([one.reasons for one in refused])
