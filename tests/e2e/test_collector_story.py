@@ -83,6 +83,8 @@ def test_the_story(shop):
     passed(step(shop, "deploy", "--env", "staging", "--release", "v1.0.0"))
     (verdict,) = [check for check in said(shop, "deploy")["checks"] if check["name"] == "smoke test"]
     assert verdict["message"] == f"passed (report {release['gate']['report'][:12]})"
+    passed(step(shop, "verify", "--env", "staging", "--record"))
+    assert "not worse: collector-v1-0-0: no 5xx in" in said(shop, "verify")["message"]
     passed(step(shop, "promote", "--to", "production", "--reason", "it takes records"))
 
     shop.edit("projects/shop/contract.yaml", "[Köln, Łódź, York]", "[Köln, Łódź, York, Bonn]")
