@@ -15,7 +15,7 @@ from serving.problems import Problem
 from serving.wire import JSON, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from collector.contract import Contract
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from serving.wire import Call
 
 PARQUET, CSV = b"application/vnd.apache.parquet", b"text/csv; charset=utf-8"
-_PAGE_BYTES = 16 * 2**20
+_PAGE_BYTES, _JOINED_BYTES = 16 * 2**20, 64 * 2**20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -119,8 +119,13 @@ class Answers:
         after, limit, bounds, release = query.whole("after_id", 0), query.limit, query.bounds, query.text("release")
         target, name = project.contract.target, project.contract.project
         timed = project.contract.event_time is not None
-        found = await self._state.look(lambda view: view.joined(name, after, limit, bounds, release))
-        return _lines(_joined(one, target, timed=timed) for one in found)
+
+        def look(view: View) -> Reply:
+            found = view.joined(name, after, limit, bounds, release)
+            return _lines((_joined(one, target, timed=timed) for one in found), _JOINED_BYTES)
+
+        reply: Reply = await self._state.look(look)
+        return reply
 
     async def labels(self, call: Call, project: Project) -> Reply:
         """Count labels by release and day."""
@@ -147,11 +152,14 @@ class Answers:
         if query.text("format") not in {None, "ndjson", "csv"}:
             raise Problem(400, "query", "format: ndjson or csv")
         after, limit = query.whole("after_id", 0), query.limit
-        found = await self._state.look(lambda view: view.quarantine(project.contract.project, after, limit))
-        told = [_quarantined(one) for one in found]
-        if query.text("format") == "csv":
-            return Reply(200, CSV, as_csv(told), [(b"content-disposition", b'attachment; filename="quarantine.csv"')])
-        return _lines(told)
+        name, as_text = project.contract.project, query.text("format") == "csv"
+
+        def look(view: View) -> Reply:
+            told = _cut(_quarantined(one) for one in view.quarantine(name, after, limit))
+            return _table(told) if as_text else _lines(told)
+
+        reply: Reply = await self._state.look(look)
+        return reply
 
     async def past(self, call: Call, project: Project) -> Reply:
         """Give out versions that others took the place of."""
@@ -159,11 +167,12 @@ class Answers:
         query = Query(call, "after_id", "limit")
         after, limit, name = query.whole("after_id", 0), query.limit, project.contract.project
 
-        def look(view: View) -> tuple[list[Past], dict[int, list[str]]]:
-            return view.past(name, after, limit), view.shapes(name)
+        def look(view: View) -> Reply:
+            shapes = view.shapes(name)
+            return _lines(_past(one, shapes, project.contract) for one in view.past(name, after, limit))
 
-        found, shapes = await self._state.look(look)
-        return _lines(_past(one, shapes, project.contract) for one in found)
+        reply: Reply = await self._state.look(look)
+        return reply
 
 
 def _joined(one: Joined, target: str, *, timed: bool) -> dict[str, Any]:
@@ -242,15 +251,29 @@ def _json(document: Any) -> Reply:
     return Reply(200, JSON, msgspec.json.encode(document))
 
 
-def _lines(documents: Iterable[dict[str, Any]]) -> Reply:
+def _lines(documents: Iterable[dict[str, Any]], most: int = _PAGE_BYTES) -> Reply:
     """Spell one page; it ends early where it would become too large, and the next one goes on."""
     parts, size = [], 0
     for document in documents:
         parts.append(msgspec.json.encode(document) + b"\n")
         size += len(parts[-1])
-        if size > _PAGE_BYTES:
+        if size > most:
             break
     return Reply(200, NDJSON, b"".join(parts))
+
+
+def _table(documents: Iterable[dict[str, Any]]) -> Reply:
+    headers = [(b"content-disposition", b'attachment; filename="quarantine.csv"')]
+    return Reply(200, CSV, as_csv(documents), headers)
+
+
+def _cut(documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    size = 0
+    for document in documents:
+        yield document
+        size += len(msgspec.json.encode(document["record"]))
+        if size > _PAGE_BYTES:
+            return
 
 
 def _header(call: Call, wanted: bytes) -> bytes:

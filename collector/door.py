@@ -55,7 +55,7 @@ class Door:
             body = await self._body(call, share)
             lines = call.content_type != JSON
             work = partial(self._read, body, call.encoding, lines, project, kind, sender.name, share)
-            return await self._keep(project, await self._judged(work))
+            return await self._keep(project, [await self._judged(work)])
 
     async def replay(self, call: Call, project: Project) -> Reply:
         """Try quarantined records again."""
@@ -76,7 +76,9 @@ class Door:
         if unknown:
             raise Problem(404, "no-record", f"there is no quarantined record {unknown[0]}; nothing was replayed")
         batches = await self._judged(partial(self._again, project, sender, wishes, kept))
-        return await self._keep(project, *batches)
+        order = {wish.id: index for index, wish in enumerate(wishes)}
+        origins = [{place: order[number] for place, number in batch.replayed.items()} for batch in batches]
+        return await self._keep(project, batches, origins)
 
     async def _body(self, call: Call, share: Share) -> bytes:
         if self._state.draining:
@@ -130,7 +132,9 @@ class Door:
             batches.append(_batch(project, kind, sender, now, items, refused, ids))
         return batches
 
-    async def _keep(self, project: Project, *batches: Batch) -> Reply:
+    async def _keep(
+        self, project: Project, batches: Sequence[Batch], origins: Sequence[dict[int, int]] | None = None
+    ) -> Reply:
         state, most = self._state, self._state.settings.max_quarantine
 
         def work(session: Session) -> list[Answer]:
@@ -140,6 +144,10 @@ class Door:
         answers = await self.written(work, weight)
         for batch, answer in zip(batches, answers, strict=True):
             state.telemetry.delivered(project.contract.project, batch.kind, answer)
+        for answer, origin in zip(
+            answers, origins or (), strict=False
+        ):  # places in the body, not among those of a kind
+            answer.results = [fate._replace(place=origin[fate.place]) for fate in answer.results]
         return Reply(200, JSON, spell(answers))
 
     async def written(self, work: Callable[[Session], Any], weight: int) -> Any:
@@ -212,13 +220,12 @@ def _full(full: Full) -> Problem:
 def spell(answers: Sequence[Answer]) -> bytes:
     """Spell what became of a delivery."""
     results: list[dict[str, Any]] = []
-    for answer in answers:
-        for fate in answer.results:
-            one: dict[str, Any] = {"index": fate.place, "outcome": fate.outcome}
-            if fate.outcome == "rejected":
-                reasons = [{"field": reason.field, "reason": reason.reason} for reason in fate.reasons]
-                one |= {"reasons": reasons, "quarantine": fate.quarantine}
-            results.append(one)
+    for fate in sorted((fate for answer in answers for fate in answer.results), key=lambda fate: fate.place):
+        one: dict[str, Any] = {"index": fate.place, "outcome": fate.outcome}
+        if fate.outcome == "rejected":
+            reasons = [{"field": reason.field, "reason": reason.reason} for reason in fate.reasons]
+            one |= {"reasons": reasons, "quarantine": fate.quarantine}
+        results.append(one)
     counts = {name: sum(getattr(answer, name) for answer in answers)
               for name in ("accepted", "duplicates", "restated", "rejected")}  # fmt: skip
     return msgspec.json.encode({**counts, "results": results})

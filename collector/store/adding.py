@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collector.store.interface import Batch, Outcome, Prediction, Record
 
 OF_RECORD, OF_PREDICTION = 0, 1
+_RECORD = ("project", "key", "time", "version", "shape", "received", "row")
 _decode, _encode = msgspec.msgpack.Decoder().decode, msgspec.msgpack.Encoder().encode
 
 
@@ -45,7 +46,7 @@ class Adding:
         self._count(project, "quarantined", -self._release(project, done))
         if batch.refused:
             self._refuse(project, batch, answer, most_quarantined)
-        answer.results.sort()
+        answer.results.sort(key=lambda fate: fate.place)
         return answer
 
     def finish(self) -> None:
@@ -86,7 +87,7 @@ class Adding:
     def _records(self, project: int, batch: Batch, answer: Answer) -> None:
         rows = [(project, item.key, item.time, 1, batch.shape, batch.received, item.row) for item in batch.items]
         self._db.run("SAVEPOINT new")
-        if self._insert_records(rows) == len(rows):
+        if self._db.all_new("records", _RECORD, rows):
             fresh: Sequence[Record] = batch.items
         else:
             self._db.run("ROLLBACK TO SAVEPOINT new")

@@ -60,19 +60,25 @@ class Database:
                 place += size
         return done
 
+    def all_new(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+        """Insert rows that are probably all new; where this is False, the caller goes back to its savepoint."""
+        start = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"  # names of ours
+        return self.insert(start, rows, "ON CONFLICT DO NOTHING") == len(rows)
+
     def among(self, sql: str, before: Sequence[Any], keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query that ends with `IN (…)`, in which `…` stands for the keys."""
         for place in range(0, len(keys), _AMONG):
             part = keys[place : place + _AMONG]
-            yield from self.all(self._listed(sql, len(part)), *before, *part)
+            yield from self.all(*self.listed(sql, before, part))
 
     def change(self, sql: str, before: Sequence[Any], keys: Sequence[Any]) -> int:
         """Change the rows of a statement that ends with `IN (…)`; returns how many."""
         done = 0
         for place in range(0, len(keys), _AMONG):
             part = keys[place : place + _AMONG]
-            done += self.run(self._listed(sql, len(part)), *before, *part).rowcount
+            done += self.run(*self.listed(sql, before, part)).rowcount
         return done
 
-    def _listed(self, sql: str, n: int) -> str:
-        return sql.replace("…", ",".join("?" * n))
+    def listed(self, sql: str, before: Sequence[Any], keys: Sequence[Any]) -> tuple[Any, ...]:
+        """Return a statement and its values, with the keys in the place of `…`."""
+        return sql.replace("…", ",".join("?" * len(keys))), *before, *keys

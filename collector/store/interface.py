@@ -187,20 +187,20 @@ class View(Protocol):
 
     def joined(
         self, project: str, after: int, limit: int, bounds: tuple[int, int], release: str | None
-    ) -> list[Joined]:
-        """Return predictions with labels, in the order in which they were joined."""
+    ) -> Iterator[Joined]:
+        """Yield predictions with labels, in the order in which they were joined."""
 
     def labels(self, project: str, bounds: tuple[int, int]) -> list[Labels]:
         """Count predictions by release and day of event time."""
 
-    def quarantine(self, project: str, after: int, limit: int) -> list[Quarantined]:
-        """Return quarantined records, oldest first."""
+    def quarantine(self, project: str, after: int, limit: int) -> Iterator[Quarantined]:
+        """Yield quarantined records, oldest first."""
 
     def quarantined(self, project: str, ids: Sequence[int]) -> dict[int, Quarantined]:
         """Return some of them by id."""
 
-    def past(self, project: str, after: int, limit: int) -> list[Past]:
-        """Return versions that others took the place of, in the order in which that happened."""
+    def past(self, project: str, after: int, limit: int) -> Iterator[Past]:
+        """Yield versions that others took the place of, in the order in which that happened."""
 
 
 class Store(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collector.moments import DAY_US, EARLIEST
 from collector.store.interface import Day, Joined, Labels, Past, Quarantined, Row
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from collector.store.database import Database
 
-_FETCHED = 5000
+_FETCHED = 1000
 _UP = 1_000_000  # days, more than there are from year 1 to 1970
 COUNTS = ("records", "predictions", "outcomes", "waiting", "quarantined")
 _QUARANTINED = "SELECT id, kind, received, sender, reasons, record FROM quarantine WHERE project = ? AND id"
@@ -41,15 +41,18 @@ class Looking:
 
     def rows(self, project: str, start: int, end: int) -> Iterator[Row]:
         """Yield the rows of `[start, end)`, by event time and then key."""
-        cursor = self._db.stream(
+        found = self._streamed(
             "SELECT r.time, r.shape, r.row, o.known FROM records r LEFT JOIN outcomes o "
             "ON o.project = r.project AND o.kind = 0 AND o.address = r.key "
             "WHERE r.project = ? AND r.time >= ? AND r.time < ? ORDER BY r.time, r.key",
             self._id(project), start, end,
         )  # fmt: skip
+        return (Row(*row) for row in found)
+
+    def _streamed(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        cursor = self._db.stream(sql, *values)
         while part := cursor.fetchmany(_FETCHED):
-            for row in part:
-                yield Row(*row)
+            yield from part
 
     def shapes(self, project: str) -> dict[int, list[str]]:
         """Return the columns of each shape."""
@@ -58,9 +61,9 @@ class Looking:
 
     def joined(
         self, project: str, after: int, limit: int, bounds: tuple[int, int], release: str | None
-    ) -> list[Joined]:
-        """Return predictions with labels, in the order in which they were joined."""
-        found = self._db.all(
+    ) -> Iterator[Joined]:
+        """Yield predictions with labels, in the order in which they were joined."""
+        found = self._streamed(
             "SELECT j.id, p.time, p.happens, p.release, p.version, p.body, o.known_at, o.known FROM joined j "
             "JOIN predictions p ON p.id = j.prediction "
             "JOIN outcomes o ON o.project = p.project AND o.kind = 1 AND o.address = p.address "
@@ -68,7 +71,7 @@ class Looking:
             "ORDER BY j.id LIMIT ?",
             self._id(project), after, *bounds, int(release is None), release or "", limit,
         )  # fmt: skip
-        return [Joined(*row) for row in found]
+        return (Joined(*row) for row in found)
 
     def labels(self, project: str, bounds: tuple[int, int]) -> list[Labels]:
         """Count predictions by release and day; expired is what the newest outcome is past the time of."""
@@ -85,18 +88,18 @@ class Looking:
         )  # fmt: skip
         return [Labels(release, int(day), n, labelled, int(expired)) for release, day, n, labelled, expired in found]
 
-    def quarantine(self, project: str, after: int, limit: int) -> list[Quarantined]:
-        """Return quarantined records, oldest first."""
-        found = self._db.all(f"{_QUARANTINED} > ? ORDER BY id LIMIT ?", self._id(project), after, limit)
-        return [Quarantined(*row) for row in found]
+    def quarantine(self, project: str, after: int, limit: int) -> Iterator[Quarantined]:
+        """Yield quarantined records, oldest first."""
+        found = self._streamed(f"{_QUARANTINED} > ? ORDER BY id LIMIT ?", self._id(project), after, limit)
+        return (Quarantined(*row) for row in found)
 
     def quarantined(self, project: str, ids: Sequence[int]) -> dict[int, Quarantined]:
         """Return some of them by id."""
         found = self._db.among(f"{_QUARANTINED} IN (…)", (self._id(project),), ids)
         return {row[0]: Quarantined(*row) for row in found}
 
-    def past(self, project: str, after: int, limit: int) -> list[Past]:
-        """Return versions that others took the place of, in the order in which that happened."""
+    def past(self, project: str, after: int, limit: int) -> Iterator[Past]:
+        """Yield versions that others took the place of, in the order in which that happened."""
         sql = ("SELECT id, kind, version, replaced, shape, row FROM past WHERE project = ? AND id > ? "
                "ORDER BY id LIMIT ?")  # fmt: skip
-        return [Past(*row) for row in self._db.all(sql, self._id(project), after, limit)]
+        return (Past(*row) for row in self._streamed(sql, self._id(project), after, limit))

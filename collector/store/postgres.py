@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,36 @@ if TYPE_CHECKING:
 WORDS = {"id": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "int": "BIGINT", "blob": "BYTEA", "clustered": ""}
 _LOCK = 0x511993A1  # of all services that write into one database
 _CONNECT_S = 10
-_STREAMED = "collector_rows"
+_NUMBERS = itertools.count()
+
+
+class _Database(Database):
+    """Statements by COPY where many rows are new: a quarter of the work of as many values."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        def stream(sql: str, values: Sequence[Any]) -> Any:
+            return connection.cursor(f"rows_{next(_NUMBERS)}").execute(
+                sql, values
+            )  # a name makes it one of the server's
+
+        super().__init__(connection.execute, lambda sql: sql.replace("?", "%s"), stream)
+        self._connection = connection
+
+    def all_new(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+        """Insert rows that are probably all new; where this is False, the caller goes back to its savepoint."""
+        copy = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+        try:
+            with self._connection.cursor() as cursor, cursor.copy(copy) as sink:
+                sink.set_types(["bytea" if isinstance(value, bytes) else "int8" for value in rows[0]])
+                for row in rows:
+                    sink.write_row(row)
+        except psycopg.errors.UniqueViolation:
+            return False
+        return True
+
+    def listed(self, sql: str, before: Sequence[Any], keys: Sequence[Any]) -> tuple[Any, ...]:
+        """Return a statement that is planned well even while the database has no statistics: as a join, not a list."""
+        return sql.replace("…", "SELECT unnest(?)"), *before, list(keys)
 
 
 class PostgresStore:
@@ -34,7 +64,7 @@ class PostgresStore:
             try:
                 with self._connect() as new:
                     _lock(new)
-                    self.identity = prepare(_database(new), WORDS, "the database")
+                    self.identity = prepare(_Database(new), WORDS, "the database")
             except psycopg.ProgrammingError as error:
                 raise BadOption(f"COLLECTOR_STORE: {_said(error)}") from error
 
@@ -47,7 +77,7 @@ class PostgresStore:
             try:
                 with writer.transaction():
                     _lock(writer)
-                    session = Writing(_database(writer), self._numbers)
+                    session = Writing(_Database(writer), self._numbers)
                     work(session)
                     session.finish()
             except BaseException:
@@ -58,7 +88,7 @@ class PostgresStore:
         """Let `work` look at one consistent state."""
         with _translated(), self._connect() as one:
             one.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return work(Looking(_database(one)))
+            return work(Looking(_Database(one)))
 
     def size(self) -> int | None:
         """Bytes that the database takes."""
@@ -87,13 +117,6 @@ class PostgresStore:
 
 def _lock(connection: psycopg.Connection[Any]) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-
-
-def _database(connection: psycopg.Connection[Any]) -> Database:
-    def stream(sql: str, values: Sequence[Any]) -> Any:
-        return connection.cursor(_STREAMED).execute(sql, values)  # a name makes it one of the server's
-
-    return Database(connection.execute, lambda sql: sql.replace("?", "%s"), stream)
 
 
 @contextmanager

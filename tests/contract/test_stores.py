@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from collector.compact import Rows, compact
+from collector.errors import Full
 from collector.store.interface import Batch, Reason, Refused
 from collector.store.opening import opened
+from collector.store.sqlite import SqliteStore
 from collector.writer import Writer
 from tests import postgres
 from tests.unit.collector import shop
@@ -71,7 +73,7 @@ def add(store: Store, kind: str, *documents: dict[str, Any], project: str = "sho
 def look(store: Store, name: str, *arguments: Any) -> Any:
     def work(view: Any) -> Any:
         found = getattr(view, name)("shop", *arguments)
-        return list(found) if name == "rows" else found
+        return list(found) if name in {"rows", "joined", "quarantine", "past"} else found
 
     return store.read(work)
 
@@ -262,3 +264,15 @@ def test_days_are_those_of_what_was_predicted(store):
     before = {"inputs": {**event(1)["inputs"], "sold": "1969-12-31T23:00:00"}}
     add(store, "events", event(3, **before))
     assert look(store, "labels", ALWAYS)[0].day == -1
+
+
+def test_a_full_disk_keeps_what_was_there_and_nothing_of_what_came(tmp_path):
+    store = SqliteStore(tmp_path / "store.db")
+    add(store, "records", row(1))
+    store._open().execute("PRAGMA max_page_count = 120")
+    with pytest.raises(Full):
+        add(store, "records", *[row(n) for n in range(5000)])
+    assert look(store, "counts")["records"] == 1
+    store._open()
+    assert tally(add(store, "records", *[row(n) for n in range(5000)])) == (4999, 1, 0, 0)
+    store.close()

@@ -192,6 +192,20 @@ def test_a_corrupt_delivery_is_refused_corrected_and_replayed(service):
     assert before[0]["rows"] == 10
 
 
+def test_a_replay_of_several_kinds_names_lines_of_its_body(service):
+    service.send("records", row(1, price=-1))
+    service.send("events", event(1, score=1.0))
+    service.send("outcomes", outcome(1, price=1))
+    kept = service.ask("GET", "/v1/shop/quarantine")[1]
+    assert [one["kind"] for one in kept] == ["records", "events", "outcomes"]
+    kept[2]["record"].pop("price")
+    status, answer = service.ask("POST", "/v1/shop/quarantine/replay", [kept[2], kept[1], kept[0]])
+    assert (status, answer["accepted"], answer["rejected"]) == (200, 1, 2)
+    assert [(r["index"], r["quarantine"]) for r in answer["results"]] == [(1, kept[1]["id"]), (2, kept[0]["id"])]
+    assert service.ask("POST", "/v1/shop/quarantine/replay", [{"id": 99}])[0] == 404
+    assert service.ask("POST", "/v1/shop/quarantine/replay", [kept[0], kept[0]])[0] == 422
+
+
 def test_a_csv_for_spreadsheets_holds_no_formulas(service):
     service.ask("POST", "/v1/shop/records", b'=cmd|"/c calc"!A0\n')
     service.ask("POST", "/v1/shop/records", b'{"=1+1": 1}\n')
