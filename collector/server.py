@@ -134,12 +134,21 @@ async def _measure(state: State) -> None:
 
 
 async def _compact(state: State) -> None:
-    """Write the files of settled periods before anybody asks."""
+    """
+    Write the files of settled periods before anybody asks; only of projects for which something came here meanwhile.
+
+    A former release that is kept warm shares the folder, and knows another contract: it leaves the files to the live one.
+    """
+    seen: dict[str, float | None] = {}
     while state.settings.compact_every_s:
         await asyncio.sleep(state.settings.compact_every_s)
-        for project in list(state.projects.values()):
+        for name, project in list(state.projects.items()):
+            newest = state.telemetry.newest(name)
+            if newest == seen.get(name):
+                continue
             try:
                 await _compact_settled(state, project)
+                seen[name] = newest
             except (Problem, StoreError, OSError) as error:
                 log.warning("not compacted", project=project.contract.project, reason=str(error))
 

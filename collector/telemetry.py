@@ -71,6 +71,10 @@ class Telemetry:
                 name = reason.field or ""
                 counts[name if name in counts or len(counts) < _FIELDS else "other"] += 1
 
+    def newest(self, project: str) -> float | None:
+        """Return when something of a project was last accepted here; None if nothing was yet."""
+        return max((when for (name, _), when in self.last.items() if name == project), default=None)
+
     def page(self, state: State) -> Page:
         """Put the page together, without what only the store knows."""
         page = Page()

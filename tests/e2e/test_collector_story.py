@@ -74,15 +74,11 @@ def test_the_story(shop):
     assert set(release["evidence"]) == {"sbom", "provenance"}
     assert release["gate"]["report"] == sha256((shop.path / "reports/collector/smoke.json").read_bytes()).hexdigest()
     assert "shop: golden record" in [check["name"] for check in said(shop, "smoke")["checks"]]
-    passed(step(shop, "package", "--as", "data"))
-    assert "already released as collector@v1.0.0" in said(shop, "package")["message"]
-
-    done = step(shop, "deploy", "--env", "staging", "--release", "v1.0.0", "--strategy", "canary")
-    assert done.returncode == 2
-    assert "whose answers cannot be compared" in done.stderr
     passed(step(shop, "deploy", "--env", "staging", "--release", "v1.0.0"))
     (verdict,) = [check for check in said(shop, "deploy")["checks"] if check["name"] == "smoke test"]
     assert verdict["message"] == f"passed (report {release['gate']['report'][:12]})"
+    passed(step(shop, "verify", "--env", "staging", "--record"))
+    assert "not worse: collector-v1-0-0: no 5xx in" in said(shop, "verify")["message"]
     passed(step(shop, "promote", "--to", "production", "--reason", "it takes records"))
 
     shop.edit("projects/shop/contract.yaml", "[Köln, Łódź, York]", "[Köln, Łódź, York, Bonn]")
@@ -99,10 +95,6 @@ def test_the_story(shop):
     assert "staging is back at collector@v1.0.0" in said(shop, "rollback")["message"]
 
     unsigned(shop, release["packagings"]["data"])
-    done = step(shop, "deploy", "--env", "staging", "--release", "v1.0.0", "--dry-run")
-    assert "live in staging already" in done.stderr
-    done = step(shop, "promote", "--to", "production", "--release", "v2.0.0")
-    assert done.returncode == 3, "it is not live below any more"
     passed(step(shop, "stop", "--env", "staging"))
     done = step(shop, "deploy", "--env", "staging", "--release", "v1.0.0")
     assert done.returncode == 3

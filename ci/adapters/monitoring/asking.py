@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters.monitoring.looking import verifier
 from ci.errors import BadInput
-from ci.files import read_json
+from ci.files import read_json, sha256_of
+from ci.params import SERVICES
 from ci.params_verification import Verification
 from ci.releases.record import Packaged, Release
+from ci.report import finite
 from ci.rollout.interface import Arm, Question, Verdict
 from ci.verification.telling import drawn, told
 from ci.verification.verify import replay
@@ -51,6 +53,8 @@ def looked(asked: Asked, say: Callable[[str], None], picture: Path) -> Result:
     """
     policy, question = _policy(asked), _question(asked)
     record = _recorder(asked, question) if asked.record else lambda _: ()
+    if asked.project in SERVICES:
+        return _service(asked, question, record)
     verify = verifier(policy, say, _bundles(asked))
     verdict = verify.verify(question)
     verdict = replace(verdict, checks=(*verdict.checks, *record(verdict)))
@@ -58,6 +62,24 @@ def looked(asked: Asked, say: Callable[[str], None], picture: Path) -> Result:
     result = told(verdict, drawn(judge, picture) if judge else [], next((Path(p) for p in verdict.evidence), None))
     release = question.candidate.release.name
     return result.because(facts={"release": release, "in": question.environment, **result.facts})
+
+
+def _service(asked: Asked, question: Question, record: Callable[[Verdict], Sequence[Check]]) -> Result:
+    """Ask a service of Slipway's own whether it is well: it has no answers that statistics could compare."""
+    from ci.adapters import environments
+    from ci.adapters.wanted import environment
+    from ci.params_environments import Environment
+    from ci.shared import shared
+
+    common = shared()
+    place = environment(asked.environment, common) if asked.environment else Environment(name="elsewhere")
+    verdict = environments.verifier(asked.project, place, common).verify(question)
+    seen = {"checks": sha256_of(finite([asdict(check) for check in verdict.checks]))}  # as rollouts keep them
+    verdict = replace(verdict, evidence=seen)
+    verdict = replace(verdict, checks=(*verdict.checks, *record(verdict)))
+    return told(replace(verdict, evidence={}), []).because(
+        facts={"release": question.candidate.release.name, "in": question.environment}
+    )
 
 
 def _recorder(asked: Asked, question: Question) -> Callable[[Verdict], Sequence[Check]]:
