@@ -16,8 +16,9 @@ from ci.params import parse
 from ci.params_publishing import Publish
 from ci.project import find
 from ci.publishing import card
+from ci.publishing.desk import Checkout, Desk
 from ci.publishing.listing import listing
-from ci.publishing.publish import Checkout, Desk, publish
+from ci.publishing.publish import publish
 from ci.publishing.verdict import verdict_of
 from ci.releases.dataset import dataset_of
 

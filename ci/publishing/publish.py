@@ -8,7 +8,6 @@ second version. A rejected delivery changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.contract import plain
@@ -16,77 +15,23 @@ from ci.data.manifest import load_manifest
 from ci.errors import BadInput
 from ci.files import said_plainly, sha256_of
 from ci.ledger.event import Kind
-from ci.ledger.interface import Quicker
 from ci.publishing import moved, telling
-from ci.publishing.document import Document, document_at, document_of, folder_of, path_of
+from ci.publishing.committing import pushed
+from ci.publishing.desk import Ready
+from ci.publishing.document import Document, document_at, document_of, path_of
 from ci.publishing.verdict import Verdict, verdict_of
 from ci.publishing.versions import Described, Proposal, described, propose
 from ci.releases.dataset import DataVersion, dataset_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-    from pathlib import Path
+    from collections.abc import Callable
 
     from ci.data.manifest import Manifest
     from ci.ledger.event import Event
     from ci.ledger.history import History
-    from ci.ledger.interface import By
-    from ci.project import Project
     from ci.publishing.card import Card
-    from ci.publishing.interface import Branch, DataLedger, Store
+    from ci.publishing.desk import Checkout, Desk
     from ci.report import Result
-
-TRAILER = "Slipway-Data"
-_TRIES = 3
-
-
-@dataclass(frozen=True)
-class Desk:
-    """Who publishes where; `shared` says that others commit to the branch, too."""
-
-    store: Store
-    branch: Branch
-    ledger: DataLedger
-    by: By
-    now: datetime
-    shared: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """What is to be published, as it lies in the working tree."""
-
-    project: Project
-    raw: Path
-    check: Path
-    report: Path
-    lock: Path
-
-    @property
-    def name(self) -> str:
-        """The project."""
-        return self.project.name
-
-    @property
-    def params(self) -> Path:
-        """The project's params."""
-        return self.project.folder / "params.yaml"
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """What will be committed and registered."""
-
-    document: Document
-    proposal: Proposal
-    card: Card
-    former: DataVersion | None
-
-    @property
-    def record(self) -> DataVersion:
-        return self.document.record
 
 
 def publish(checkout: Checkout, desk: Desk, draw: Callable[[DataVersion | None, Proposal], Card]) -> Result:
@@ -166,13 +111,11 @@ def _published(
     pending = _pending(checkout, desk, tip, new, history)
     record = pending.record if pending else _record(checkout, desk, manifest, verdict, new, proposal, lock)
     before = former.record if former else None
-    ready = _Ready(Document(record=record, described=new), proposal, draw(before, proposal), before)
+    ready = Ready(Document(record=record, described=new), proposal, draw(before, proposal), before)
     if desk.dry_run:
         return telling.would(record, ready.card, desk.branch.place)
     desk.store.push(moved.stages_of(checkout.name))
-    commit = (
-        desk.branch.last(str(tip), path_of(checkout.name)) if pending else _pushed(checkout, desk, ready, lock, tip)
-    )
+    commit = desk.branch.last(str(tip), path_of(checkout.name)) if pending else pushed(checkout, desk, ready, lock, tip)
     event = desk.ledger.register_data(record, commit, desk.by, {"card": ready.card.digest, "check": verdict.digest})
     return telling.published(event, record, ready.card, desk.branch.place)
 
@@ -234,75 +177,6 @@ def _record(
         check=verdict.digest,
         why=proposal.why[:500],
         git_commit=desk.branch.head,
-    )
-
-
-def _pushed(checkout: Checkout, desk: Desk, ready: _Ready, lock: bytes, tip: str | None) -> str:
-    """Commit and move the branch; again on what others have committed meanwhile, unless that was a data version, too."""
-    seen = _known(desk.branch, tip, checkout.name)
-    for _ in range(_TRIES):
-        if _known(desk.branch, tip, checkout.name) != seen:
-            raise Quicker(f"{desk.branch.place}: somebody else was quicker: it has another data version of {checkout.name} now",
-                          hint="run it again; what is published already is recognized")  # fmt: skip
-        parents, base = _grounds(desk, tip)
-        files = _files(checkout, desk, ready, lock, base)
-        commit = desk.branch.commit(parents, base, files, _message(ready, desk), int(desk.now.timestamp()))
-        if desk.branch.push(commit, tip):
-            return commit
-        tip = desk.branch.tip()
-    raise Quicker(f"{desk.branch.place}: {_TRIES} times somebody else pushed first", hint="run it again")
-
-
-def _known(branch: Branch, tip: str | None, project: str) -> str | None:
-    found = document_at(branch, tip, project) if tip else None
-    return found.record.digest if found else None
-
-
-def _grounds(desk: Desk, tip: str | None) -> tuple[list[str], str]:
-    """
-    Choose parents and tree: what the branch holds, or this checkout's commit where that is newer.
-
-    Raises:
-        BadInput: others commit to the branch, and this checkout has commits that they do not know.
-    """
-    head = desk.branch.head
-    if tip is None:
-        return [head], head
-    if desk.branch.holds(tip, head):
-        return [tip], tip
-    if desk.shared:
-        raise BadInput(f"HEAD {head[:10]} is not part of {desk.branch.place}: publishing would bring its commits along",
-                       hint="push or merge them first, or fetch the whole history")  # fmt: skip
-    return ([head] if desk.branch.holds(head, tip) else [tip, head]), head
-
-
-def _files(checkout: Checkout, desk: Desk, ready: _Ready, lock: bytes, base: str) -> Mapping[str, bytes]:
-    """Return what the commit replaces in the tree of `base`."""
-    params, ours = checkout.params.as_posix(), checkout.params.read_bytes()
-    there, head = desk.branch.read(base, params), desk.branch.head
-    if there is not None and base != head:
-        keys = moved.unlike(there, ours, params)
-        if desk.shared and there != desk.branch.read(head, params):
-            keys = keys or ["source"]
-        if keys:
-            raise BadInput(f"{params}: {', '.join(keys)}: on {desk.branch.place} it is another one than in this checkout",
-                           hint="bring the checkout up to date, then run it again")  # fmt: skip
-    folder = folder_of(checkout.name)
-    return {
-        params: ours,
-        checkout.lock.as_posix(): moved.lock_of(desk.branch.read(base, checkout.lock.as_posix()), lock, checkout.name),
-        path_of(checkout.name): ready.document.spelled(),
-        **{f"{folder}/{name}": data for name, data in ready.card.files.items()},
-    }
-
-
-def _message(ready: _Ready, desk: Desk) -> str:
-    record = ready.record
-    return (
-        f"Data {record.name}: {record.why}\n\n"
-        f"{record.rows:,} rows of {record.first} to {record.last}, as of {record.as_of}; the data check passed.\n"
-        f"Published by {desk.by.actor}{f': {desk.by.reason}' if desk.by.reason else ''}. [skip ci]\n\n"
-        f"{TRAILER}: {record.name}\n"
     )
 
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci.publishing.committing import TRAILER
 from ci.publishing.moved import unlike
-from ci.publishing.publish import TRAILER
 from ci.report import Check, Found, Result
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from ci.ledger.interface import By
 from ci.progress import Progress
 from ci.publishing.card import TEXT, Card, Subject
 from ci.publishing.card import draw as draw_card
-from ci.publishing.publish import Checkout, Desk, publish
+from ci.publishing.desk import Checkout, Desk
+from ci.publishing.publish import publish
 from ci.publishing.verdict import verdict_of
 from tests import shop
 from tests.releases import MemoryLedger, git_id
