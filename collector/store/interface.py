@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["records", "events", "outcomes"]
 KINDS: tuple[Kind, ...] = ("records", "events", "outcomes")
+OF_RECORD, OF_PREDICTION = 0, 1  # what an outcome's address is that of
 
 
 class Record(NamedTuple):
