@@ -1,7 +1,7 @@
 """
 Images side by side: ours, and a plain FastAPI + pandas + scikit-learn one, on the same base, with the same model.
 
-    python bench/images.py [--project flights] [--repeat 5] [--plain WHEELHOUSE]
+    python -m bench.images [--project flights] [--repeat 5] [--plain WHEELHOUSE]
 
 Size on the base and with it, first build, rebuild when only the model changed, `docker run` to ready. Medians. The plain
 image is built as its tutorials do, from wheels in WHEELHOUSE (pip download fastapi uvicorn pandas scikit-learn joblib);

@@ -8,15 +8,17 @@ would take, with the same result; whatever it refuses is looked at again there (
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from unicodedata import is_normalized
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from serving import times
-from serving.encoded import Encoded, Row, stack
+from serving.encoded import Encoded, Feeds, Row, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,10 +70,31 @@ class RecordReader:
             return None
         if not 0 < len(records) <= max_rows:
             return None
+        if len(records) == 1:
+            return self.encode(records[0])
+        return self._together(records) or self._one_by_one(records)
+
+    def _together(self, records: Sequence[Any]) -> Encoded | None:
+        """Encode a batch as columns, at half the cost of row by row; None when some text needs a closer look."""
+        feeds: Feeds = {}
+        if self.graph.numbers:
+            feeds["numbers"] = np.array(list(map(self._numbers, records)), dtype=np.float32)
+        if self.graph.texts:
+            texts = list(map(self._texts, records))
+            if not _plain(tuple(chain.from_iterable(texts))):
+                return None
+            feeds["texts"] = np.array(texts, dtype=object)
+        if self.graph.times:
+            moments = chain.from_iterable(map(self._times, records))
+            seconds = np.fromiter(map(times.seconds, moments), np.int64)
+            if seconds.min() < times.EARLIEST or seconds.max() > times.LATEST:
+                return None
+            feeds["times"] = seconds.reshape(len(records), -1)
+        return Encoded(len(records), feeds)
+
+    def _one_by_one(self, records: Sequence[Any]) -> Encoded | None:
         rows = [row for row in map(self.encode, records) if row is not None]
-        if len(rows) < len(records):
-            return None
-        return rows[0] if len(rows) == 1 else stack(rows, self.graph)
+        return stack(rows, self.graph) if len(rows) == len(records) else None
 
     def encode(self, record: Any) -> Row | None:
         """Bring a decoded record into the order of the graph; None when it must be looked at more closely."""

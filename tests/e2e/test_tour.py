@@ -72,6 +72,10 @@ def door(root: Path, project: str, environment: str) -> str:
 def test_make_run_ends_with_releases_live_in_both_environments(checkout: Path) -> None:
     said = typed(checkout, "sh", "ci/tour")
     assert "12 were up to date" in said or "12 stages" in said
+    broken = report(checkout, "flights/deploy")
+    assert broken["outcome"] == "rolled back", broken["message"]
+    assert "worse in scores" in broken["message"]
+    assert report(checkout, "flights/load")["message"].endswith("none failed")
     typed(checkout, ".venv/bin/python", "-m", "steps.status")
     for project in ("flights", "houses"):
         golden = json.loads((checkout / f"artifacts/{project}/golden.json").read_text(encoding="utf-8"))
