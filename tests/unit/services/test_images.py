@@ -41,8 +41,8 @@ def test_renders_as_before(name: str, text: str) -> None:
 
 def test_dockerfiles_keep_their_promises() -> None:
     runtime, release = runtime_file(), release_file()
-    froms = [line for line in runtime.splitlines() if line.startswith("FROM")]
-    assert froms == [f"FROM {BASE} AS build", f"FROM {BASE}"]
+    stages = [line for line in runtime.splitlines() if line.startswith("FROM")]
+    assert stages == [f"FROM {BASE} AS build", f"FROM {BASE}"]
     assert "\nUSER 65532:0\n" in runtime
     assert 'CMD ["python3", "-P", "-m", "collector.healthcheck"]' in runtime
     assert "RUN" not in release
