@@ -113,7 +113,9 @@ class Loop:
         path.write_text(text, "utf-8")
 
     def commit(self, message: str) -> None:
-        """Commit what changed, and let everybody have it."""
+        """Commit what changed, if anything did, and let everybody have it."""
+        if not self.git("status", "--porcelain", "--untracked-files=no").strip():
+            return
         self.git("commit", "-qam", message)
         self.git("push", "-q", "origin", "HEAD")
 
@@ -145,11 +147,11 @@ class Loop:
         tags = self.git("tag", "--list", "flights@v*", "--sort=-v:refname").split()
         return tags[0].partition("@")[2]
 
-    def promote(self, version: str, why: str) -> Any:
+    def promote(self, version: str, why: str, codes: tuple[int, ...] = (0,)) -> Any:
         """Bring a release through staging into production, where a canary needs callers."""
         self.step("deploy", "--env", "staging", "--release", version)
         with self.callers():
-            return self.step("promote", "--to", "production", "--release", version, "--reason", why)
+            return self.step("promote", "--to", "production", "--release", version, "--reason", why, codes=codes)
 
     @contextmanager
     def callers(self) -> Iterator[None]:
