@@ -200,12 +200,6 @@ class Loop:
         """Whether rows come from the collection service."""
         return "collector: {since" in (self.clone / "projects/flights/params.yaml").read_text()
 
-    def rescored(self, version: str, rows: Sequence[dict[str, Any]]) -> np.ndarray:
-        """Return for each labelled prediction whether another release would have been wrong, on the same flight."""
-        target = np.array([bool(row["target"]) for row in rows])
-        found: np.ndarray = (self.scored(version, rows) >= 0.5) != target
-        return found
-
     def scored(self, version: str, rows: Sequence[dict[str, Any]]) -> np.ndarray:
         """Return what another release would have answered to the same requests; shape (n_rows,)."""
         with pytest.MonkeyPatch.context() as patch:
