@@ -40,7 +40,7 @@ def month(loop: Loop, first: date, share: float) -> dict[str, Any]:
     loop.replay(str(end), str(end + timedelta(days=1)), share) if end.year == first.year else None
     collected = loop.step("collect", "--as-of", str(end), *([] if loop.took_over() else ["--collector"]))
     data = loop.step("repro", "--project", "flights", "--only", "data", codes=(0, 3), project=None)
-    published = loop.step("publish", codes=(0, 3, 4))
+    published = loop.step("publish", codes=(0, 3, 5))
     loop.commit(f"Data up to {end}")
     looks = [loop.step("watch", "--env", "production", codes=(0, 3, 4, 6)) for _ in range(2)]
     why = loop.step("retrain", "--env", "production", "--as-of", str(end), codes=(0, 3, 4))
@@ -49,7 +49,7 @@ def month(loop: Loop, first: date, share: float) -> dict[str, Any]:
     for asked in (why, renewed):
         if asked["data"].get("status") == "passed":
             loop.commit(f"Learned up to {end}")
-            moved = loop.promote(loop.newest(), asked["message"][:200])["message"]
+            moved = loop.promote(loop.newest(), asked["message"][:200], (0, 3, 4, 6))["message"]
             break
     return {
         "month": f"{first:%Y-%m}", "live before": before, "live after": loop.live(), "collected": collected["message"],

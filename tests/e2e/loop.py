@@ -47,7 +47,7 @@ PRODUCTION = """\
       idle_s: 6
       standard: [errors, quality]
       metrics:  # for a short test on a busy machine; the project's params.yaml has those for production
-        errors: {{negligible: 0.02, limit: 0.02}}
+        errors: {{negligible: 0.02, limit: 0.02, critical: false}}  # all of alpha is for quality here
       collector: {{url: "{collector}", token_env: LOOP_TOKEN, timeout_s: 60}}
 watching: {{k: 2, n: 3, quiet_s: 60}}
 retraining: {{cooldown_s: 0, daily: 100, new_days: 7}}
@@ -113,7 +113,9 @@ class Loop:
         path.write_text(text, "utf-8")
 
     def commit(self, message: str) -> None:
-        """Commit what changed, and let everybody have it."""
+        """Commit what changed, if anything did, and let everybody have it."""
+        if not self.git("status", "--porcelain", "--untracked-files=no").strip():
+            return
         self.git("commit", "-qam", message)
         self.git("push", "-q", "origin", "HEAD")
 
@@ -145,11 +147,11 @@ class Loop:
         tags = self.git("tag", "--list", "flights@v*", "--sort=-v:refname").split()
         return tags[0].partition("@")[2]
 
-    def promote(self, version: str, why: str) -> Any:
+    def promote(self, version: str, why: str, codes: tuple[int, ...] = (0,)) -> Any:
         """Bring a release through staging into production, where a canary needs callers."""
         self.step("deploy", "--env", "staging", "--release", version)
         with self.callers():
-            return self.step("promote", "--to", "production", "--release", version, "--reason", why)
+            return self.step("promote", "--to", "production", "--release", version, "--reason", why, codes=codes)
 
     @contextmanager
     def callers(self) -> Iterator[None]:
@@ -197,12 +199,6 @@ class Loop:
     def took_over(self) -> bool:
         """Whether rows come from the collection service."""
         return "collector: {since" in (self.clone / "projects/flights/params.yaml").read_text()
-
-    def rescored(self, version: str, rows: Sequence[dict[str, Any]]) -> np.ndarray:
-        """Return for each labelled prediction whether another release would have been wrong, on the same flight."""
-        target = np.array([bool(row["target"]) for row in rows])
-        found: np.ndarray = (self.scored(version, rows) >= 0.5) != target
-        return found
 
     def scored(self, version: str, rows: Sequence[dict[str, Any]]) -> np.ndarray:
         """Return what another release would have answered to the same requests; shape (n_rows,)."""

@@ -22,7 +22,7 @@ from tests.e2e.collection import ROOT
 from tests.e2e.loop import Loop, days, looping
 
 WANTED = "SLIPWAY_LOOP"  # set it to run this: it learns three models, and takes some minutes
-SHARE = float(os.environ.get("SLIPWAY_LOOP_SHARE", "0.12"))  # of flights that production is asked about
+SHARE = float(os.environ.get("SLIPWAY_LOOP_SHARE", "0.15"))  # of flights that production is asked about
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,12 +41,6 @@ def loop(tmp_path: Path) -> Any:
         pytest.skip(str(error))
     with looping(tmp_path) as made:
         yield made
-
-
-def wrong(rows: list[dict[str, Any]], first: str, until: str, version: str) -> np.ndarray:
-    """Return for each labelled answer of a release whether it was wrong."""
-    mine = [row for row in rows if row["version"] == version and first <= row["event_time"][:10] < until]
-    return np.array([(row["predicted"] >= 0.5) != bool(row["target"]) for row in mine if row["target"] is not None])
 
 
 def test_quality_falls_and_production_mends_itself(loop: Loop) -> None:
@@ -86,14 +80,18 @@ def test_quality_falls_and_production_mends_itself(loop: Loop) -> None:
     loop.commit(f"Up to {day}")
     loop.promote(v3, "learned anew")
     assert loop.live() == v3[1:]
-    loop.replay(day, "2013-12-31", max(SHARE, 0.25))
+    loop.replay(day, "2013-12-31", max(SHARE, 0.2))
     rows = loop.joined()
-    after = wrong(rows, day, "2014-01-01", v3[1:])
     asked = [row for row in rows if row["version"] == v3[1:] and row["target"] is not None]
-    former = loop.rescored(v2, asked)
-    print(f"from {day} on, of {len(after)} answers: {after.mean():.3f} wrong; by {v2} {former.mean():.3f}")
-    assert len(after) > 100
-    assert after.mean() < former.mean()
-    assert (
-        loop.step("retrain", "--env", "production", "--as-of", "2014-01-01", codes=(0, 4))["data"]["started"] is False
+    target, now = (np.array([float(row[key]) for row in asked]) for key in ("target", "predicted"))
+    before = loop.scored(v2, asked)
+    wrong, brier = ([float(x.mean()) for x in found] for found in (
+        [(now >= 0.5) != target, (before >= 0.5) != target], [(now - target) ** 2, (before - target) ** 2],
+    ))  # fmt: skip
+    print(
+        f"from {day} on, {len(asked)} answers: wrong {wrong[0]:.4f}, {v2} {wrong[1]:.4f}; Brier {brier[0]:.4f}, {v2} {brier[1]:.4f}"
     )
+    assert len(asked) > 100
+    assert brier[0] < brier[1]
+    last = loop.step("retrain", "--env", "production", "--as-of", "2014-01-01", codes=(0, 4))
+    assert last["data"].get("started", False) is False
