@@ -28,18 +28,21 @@ KINDS = click.Choice(["rolling", "blue_green", "canary", "ab", "shadow"])
 @click.option("--record", type=cli.INPUT, metavar="FILE", help="Its record, instead of the ledger.")
 @click.option("--bundle", type=cli.INPUT, multiple=True, metavar="FOLDER", help="Its bundle, instead of the registry.")
 @click.option("--strategy", type=KINDS, help="How traffic moves.  [default: the environment's]")
+@click.option(
+    "--by", type=click.Choice(["health", "statistics"]), help="Who judges a trial.  [default: the environment's]"
+)
 @click.option("--actor", metavar="PERSON", help="Who asks.  [default: Jenkins's user, or Git's]")
 @click.option("--reason", default="", show_default=False, help="Why; the ledger remembers it.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 def main(
     run: cli.Run, env: str, release: str | None, record: Path | None, bundle: tuple[Path, ...],
-    strategy: str | None, actor: str | None, reason: str, dry_run: bool,
+    strategy: str | None, by: str | None, actor: str | None, reason: str, dry_run: bool,
 ) -> Result:  # fmt: skip
     """Start the release, move traffic to it stage by stage, ask verification at each; back if it is worse."""
     from ci.adapters.deploying import Order, deploy
     from ci.shared import shared
 
-    order = Order(env, release, record, bundle, strategy, actor, reason, dry_run)
+    order = Order(env, release, record, bundle, strategy, by, actor, reason, dry_run)
     return deploy(run.project.name, order, shared(), run.say)
 
 

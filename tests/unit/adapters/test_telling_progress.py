@@ -38,7 +38,7 @@ def _doors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def order(record: Path | None = None) -> deploying.Order:
-    return deploying.Order("staging", "v1.1.0", record, (), None, None, "", dry_run=False)
+    return deploying.Order("staging", "v1.1.0", record, (), None, None, None, "", dry_run=False)
 
 
 def test_a_trial_tells(monkeypatch: pytest.MonkeyPatch) -> None:
