@@ -262,6 +262,12 @@ def looping(folder: Path, *, built: bool = True) -> Iterator[Loop]:
     loop.change("params.yaml", r"^  - name: staging\n", f'  - name: staging\n    root: "{host}"\n    keep_warm_s: 0\n')
     loop.change("params.yaml", r"remote: null", "remote: origin")
     loop.change("projects/flights/params.yaml", r"\Z", PROJECT)
+    # December moves the target by more than the check lets pass by itself (PSI .25); this team has said that it may.
+    loop.change(
+        "projects/flights/params.yaml",
+        r"critical: \[carrier, origin\]",
+        "critical: [carrier, origin]\n    target_psi: 0.5",
+    )
     loop.change("projects/flights/params.yaml", r"max_iter: 200", "max_iter: 60")
     loop.change("projects/flights/params.yaml", r"learning_rate: 0.05", "learning_rate: 0.15")
     loop.commit("A world of its own")
