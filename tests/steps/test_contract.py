@@ -96,7 +96,7 @@ def test_a_stage_run_again_makes_the_same_bytes(built: Checkout, stage: str) -> 
     [
         ((), "shpo", "shpo: unknown project", "did you mean shop?"),
         ((), None, "--project: missing", "python -m steps.{stage} --help"),
-        (("--jsno",), "shop", "--jsno: no such option (did you mean --json?)", "python -m steps.{stage} --help"),
+        (("--jsson",), "shop", "--jsson: no such option (did you mean --json?)", "python -m steps.{stage} --help"),
     ],
     ids=["unknown project", "no project", "wrong option"],
 )
