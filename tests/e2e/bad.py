@@ -34,7 +34,7 @@ class FaultyTarget(ProcessTarget):
                    "--release-version", release.version]  # fmt: skip
         argv = [sys.executable, str(Path(__file__).with_name("faulty_server.py")), str(errors), str(delay_s),
                 str(dies_s[0] if dies_s else 0), *options]  # fmt: skip
-        self._units.start(instance.id, argv, {"PYTHONPATH": str(self._server())}, 25.0)
+        self._units.start(instance.id, argv, {"PYTHONPATH": str(self._code(release))}, 25.0)
 
 
 def constant(source: Path, folder: Path) -> Path:
