@@ -36,7 +36,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 PERIODS = 12
-START = datetime(2013, 1, 1)  # noqa: DTZ001
+START = datetime(2013, 1, 1)  # noqa: DTZ001 # as in contracts: a wall clock
 
 
 def contract(folder: Path) -> Path:
@@ -125,7 +125,7 @@ class Service:
         bound = memory_mb * 2**20
         self.process = subprocess.Popen(
             [sys.executable, "-m", "collector"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (bound, bound)),  # noqa: PLW1509
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (bound, bound)),  # noqa: PLW1509 # the parent has one thread, and the bound must hold from the start
         )  # fmt: skip
         self.port = json.loads(self.process.stderr.readline())["port"]
 

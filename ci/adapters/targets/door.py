@@ -77,7 +77,7 @@ class Door:
     def _take(self, clock: float) -> None:
         inbox = os.path.join(self._folder, INBOX)  # noqa: PTH118 # the container's python is small and slow to import
         with suppress(OSError):
-            with open(inbox, "rb") as file:  # noqa: PTH123
+            with open(inbox, "rb") as file:  # noqa: PTH123 # as above
                 wish = opened(file.read())
             if wish is None:
                 return
@@ -87,18 +87,18 @@ class Door:
                 self._put(name, text)
             self._tidy = (clock + TIDY_S, set(files)) if wish["tidy"] else self._tidy
         if self._tidy and clock > self._tidy[0]:
-            for name in os.listdir(self._folder):  # noqa: PTH208
+            for name in os.listdir(self._folder):  # noqa: PTH208 # as above
                 if name.startswith("eds-") and name not in self._tidy[1]:
-                    os.unlink(os.path.join(self._folder, name))  # noqa: PTH108, PTH118
+                    os.unlink(os.path.join(self._folder, name))  # noqa: PTH108, PTH118 # as above
             self._tidy = None
 
     def _put(self, name: str, text: str) -> None:
-        beside = os.path.join(self._folder, f".{name}.part")  # noqa: PTH118
-        with open(beside, "w", encoding="utf-8") as out:  # noqa: PTH123
+        beside = os.path.join(self._folder, f".{name}.part")  # noqa: PTH118 # as in _take
+        with open(beside, "w", encoding="utf-8") as out:  # noqa: PTH123 # as above
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(beside, os.path.join(self._folder, name))  # noqa: PTH105, PTH118
+        os.replace(beside, os.path.join(self._folder, name))  # noqa: PTH105, PTH118 # as in _take
 
     def leave(self, *_signal: object) -> None:
         """Let Envoy end, and end with it."""
