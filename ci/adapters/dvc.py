@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ci.adapters.process import Finished, follow, run
 from ci.errors import BadInput, Unavailable
 from ci.files import read_json, said_plainly, sha256_of, write_json
-from ci.reproduce import Log
+from ci.stages import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

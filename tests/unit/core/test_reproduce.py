@@ -9,7 +9,8 @@ import pytest
 
 from ci.adapters import dvc
 from ci.errors import BadInput, Outcome, Unavailable
-from ci.reproduce import Did, Log, told
+from ci.reproduce import told
+from ci.stages import Did, Log
 
 if TYPE_CHECKING:
     from pathlib import Path
