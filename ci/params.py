@@ -7,6 +7,7 @@ The models say what may be set, in which range and unit. Nothing else in the hou
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import types
 from datetime import date
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # to look for some among all packages takes 35 ms, in each step
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]  # a Python package, too
 COLLECTOR = "collector"  # the collection service
@@ -30,9 +33,9 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]  # 
 
 
 class Model(BaseModel):
-    """Frozen, strict about unknown keys; the base of everything that is read from YAML or JSON."""
+    """Frozen, strict about unknown keys; the base of all that is read from YAML or JSON. Built when it is first used."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
 
 M = TypeVar("M", bound=Model)

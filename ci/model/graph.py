@@ -7,6 +7,7 @@ part of the released model: training and serving cannot differ.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +48,18 @@ class FeatureGraph:
 
     model: onnx.ModelProto
     kinds: Mapping[str, str]
+
+    @classmethod
+    def of_bytes(cls, made: bytes) -> FeatureGraph:
+        """Take over what another process traced."""
+        import onnx
+
+        kinds, _, model = made.partition(b"\n")
+        return cls(onnx.load_model_from_string(model), json.loads(kinds))
+
+    def to_bytes(self) -> bytes:
+        """Spell the graph for another process."""
+        return json.dumps(dict(self.kinds)).encode() + b"\n" + bytes(self.model.SerializeToString())
 
     @cached_property
     def _session(self) -> Any:

@@ -6,6 +6,7 @@ No pickle is written, here or anywhere: the estimator lives and ends in this pro
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ci.aside import aside
 from ci.contract import Task, Type
 from ci.data import layout, rows
 from ci.data.manifest import read_parquet
@@ -116,7 +118,9 @@ def _trained(project: Project, frame: pd.DataFrame) -> Trained:
 
 def _fitted(project: Project, frame: pd.DataFrame) -> Trained:
     contract, settings = project.contract, project.params.train
-    features = graph.trace(project)
+    with aside(lambda: graph.trace(project).to_bytes()) as traced:
+        importlib.import_module("skl2onnx")  # and with it scikit-learn: takes as long as tracing does
+        features = graph.FeatureGraph.of_bytes(traced())
     given = features.apply(encoding.encode(frame, contract))
     labels = rows.labels(frame[contract.target], contract)
     _all_classes(labels, frame, contract)

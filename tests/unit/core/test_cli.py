@@ -52,6 +52,21 @@ def test_a_step_that_went_well_ends_with_0_and_three_files(capsys: pytest.Captur
     assert shown.out == ""
 
 
+def test_a_script_that_works_alone_ends_at_once_with_all_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(fine, "__module__", "__main__")
+    assert call(fine, "--project", "shop", "--json", alone=True) == 0
+    assert ended == [0]
+    assert json.loads(capsys.readouterr().out)["message"] == "went well"
+    assert call(fine, "--project", "shop", alone=False) == 0
+    monkeypatch.setattr(fine, "__module__", "steps.fine")  # by its installed command, or from other code
+    assert call(fine, "--project", "shop", alone=True) == 0
+    assert ended == [0]
+
+
 @pytest.mark.parametrize("outcome", list(Ends))
 def test_the_verdict_is_the_exit_code(outcome: Ends) -> None:
     def work(run: cli.Run) -> Result:

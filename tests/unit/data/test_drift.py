@@ -63,6 +63,13 @@ def test_bins_of_numbers_are_merged_to_about_ten_of_equal_mass() -> None:
     assert value == pytest.approx(0, abs=1e-4)
 
 
+@pytest.mark.parametrize("degrees", [1, 2, 3, 9, 10, 101, 1000])
+def test_the_chi_square_quantile_is_that_of_scipy(degrees: int) -> None:
+    from scipy.special import chdtri
+
+    assert noise_floor(2, 2, degrees + 1) == pytest.approx(float(chdtri(degrees, 0.001)), rel=1e-13)
+
+
 def test_the_noise_floor_is_the_chi_square_quantile() -> None:
     """χ²(9) at .999 is 27.877 (tables); PSI·nm/(n+m) follows it where nothing changed."""
     assert noise_floor(1000, 1000, 10) == pytest.approx(27.877 * 2 / 1000, rel=1e-4)

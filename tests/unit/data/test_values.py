@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ci.contract import Column
 from ci.data.rows import conformed
-from ci.data.values import MAX_SAMPLES, Target, Values
+from ci.data.values import MAX_SAMPLES, Target, Values, _column, surely_sound
 from ci.report import Check, Found
 from tests import shop
 
@@ -113,6 +114,42 @@ def test_an_undeclared_column_is_a_warning() -> None:
 
 def test_no_rows_break_no_rule() -> None:
     assert set(checks(sound(), sound().head(0))) == {"contract values"}
+
+
+EDGES: list[tuple[dict[str, Any], list[Any]]] = [
+    ({"type": "number", "minimum": 0, "maximum": 9}, [0.0, 9.0, -0.1, 9.1, np.nan, np.inf, -np.inf]),
+    ({"type": "number", "nullable": True}, [0.0, np.nan, np.inf, -np.inf]),
+    ({"type": "integer", "minimum": 1}, [1, 2, 0, -(2**53) - 1, 2**53 + 1]),
+    ({"type": "integer", "maximum": 3, "nullable": True}, [3, 4, pd.NA]),
+    ({"type": "string", "max_length": 3}, ["", "abc", "abcd", "☃☃☃", "☃☃☃☃", None]),
+    ({"type": "string", "categories": ["a", "b"], "unknown": "reject"}, ["a", "b", "", "A", "a ", None]),
+    ({"type": "string", "categories": ["a"]}, ["a", "z"]),
+    ({"type": "boolean"}, [True, None]),
+    ({"type": "boolean", "role": "target"}, [False, None]),
+    ({"type": "datetime"}, [pd.Timestamp("2024-01-01"), pd.NaT]),
+]
+
+
+@pytest.mark.parametrize(("said", "values"), EDGES)
+def test_what_is_surely_sound_is_just_what_pandera_finds_nothing_in(said: dict[str, Any], values: list[Any]) -> None:
+    import pandera.pandas as pa
+
+    column = Column(**said)
+    dtypes = {"integer": "Int64", "string": "str", "boolean": "boolean", "datetime": "datetime64[us]"}
+    for value in values:
+        series = pd.Series([values[0], value], dtype=dtypes.get(said["type"], "float64"))
+        schema = pa.DataFrameSchema({"it": _column(column)})
+        try:
+            schema.validate(series.to_frame("it"), lazy=True)
+            fine = True
+        except pa.errors.SchemaErrors:
+            fine = False
+        assert surely_sound(series, column) == fine, value
+
+
+def test_what_is_stored_in_an_unheard_of_way_is_doubted() -> None:
+    assert not surely_sound(pd.Series(["a", 1], dtype=object), Column(type="string"))
+    assert not surely_sound(pd.Series([None, None], dtype=object), Column(type="number", nullable=True))
 
 
 def target(*series: Any, **changes: Any) -> Check | None:

@@ -52,6 +52,13 @@ def test_own_features_are_computed_by_the_graph(tmp_path: Path) -> None:
     assert list(made.columns) == ["dog_years", "town"]
 
 
+def test_a_graph_travels_between_processes_as_it_is(tmp_path: Path) -> None:
+    made = graph.trace(shop.shop(tmp_path, contract=SEEN))
+    again = graph.FeatureGraph.of_bytes(made.to_bytes())
+    assert again.model == made.model
+    assert list(again.kinds.items()) == list(made.kinds.items())
+
+
 def branching(rows: dict[str, Any]) -> dict[str, Any]:
     return {"x": rows["age"] if rows["age"][0] > 3 else rows["spent"]}
 

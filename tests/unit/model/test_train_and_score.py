@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,16 @@ def test_the_same_rows_train_the_same_bytes(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    again = Workshop(tmp_path)
+    again.train()
+    assert sha256(again.model) == sha256(workshop.model)
+
+
+def test_without_a_child_the_bytes_are_the_same(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "aside", contextlib.nullcontext)
     again = Workshop(tmp_path)
     again.train()
     assert sha256(again.model) == sha256(workshop.model)
