@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import http.server
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +31,19 @@ def test_starts_well_under_a_second(made):
     assert min(spent) < 1.0
 
 
+def test_a_signal_that_comes_before_it_serves_ends_it_with_0(made):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "serving", "--model", str(made[0]), "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT)
+    while process.poll() is None:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()  # it listens, and is not ready by far
+            break
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -39,12 +54,13 @@ def test_starts_well_under_a_second(made):
 )
 def test_bad_options_end_with_2(argv, words):
     done = subprocess.run(
-        [sys.executable, "-m", "serving", *argv], capture_output=True, text=True, cwd=ROOT, timeout=10, check=False,
+        [sys.executable, "-X", "importtime", "-m", "serving", *argv], capture_output=True, text=True, cwd=ROOT, timeout=10, check=False,
         env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert not [name for name in ("onnxruntime", "uvicorn", "uvloop") if f" {name}\n" in done.stderr]  # told at once
 
 
 def test_a_tampered_bundle_is_refused_by_name_and_ends_with_2(folder):
