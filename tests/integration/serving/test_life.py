@@ -141,12 +141,12 @@ def test_nothing_is_written(made, tmp_path):
     assert list(home.rglob("*")) == []
 
 
-def test_the_health_check(server):
-    environment = {**os.environ, "SLIPWAY_SERVING_PORT": str(server.port)}
-    check = [sys.executable, "-m", "serving.healthcheck"]
-    assert subprocess.run(check, cwd=ROOT, env=environment, check=False).returncode == 0
-    environment["SLIPWAY_SERVING_PORT"] = "1"
-    assert subprocess.run(check, cwd=ROOT, env=environment, check=False).returncode == 1
+@pytest.mark.parametrize(("module", "variable"), [("serving", "SLIPWAY_SERVING_PORT"), ("collector", "COLLECTOR_PORT")])
+def test_the_health_check_of_both_services(server, module, variable):
+    check = [sys.executable, "-m", f"{module}.healthcheck"]
+    for port, code in ((str(server.port), 0), ("1", 1), ("none", 1)):
+        done = subprocess.run(check, cwd=ROOT, env={**os.environ, variable: port}, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (code, b"")
 
 
 def test_events_reach_a_collector(made, tmp_path):
