@@ -7,7 +7,8 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as Base
 
 from serving import log
 from serving.app import App
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 _SWEEP_S = 0.25
 
 
-class Server(uvicorn.Server):
+class Server(Base):
     """uvicorn's server, which on SIGTERM says that it is not ready, then drains, then ends with 0."""
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
+    def __init__(self, config: Config, state: State) -> None:
         super().__init__(config)
         self.state = state
         self.exit_code = 0
@@ -98,8 +99,8 @@ async def serve(state: State, listener: socket.socket) -> int:
     return server.exit_code
 
 
-def _config(settings: Settings, app: App) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(settings: Settings, app: App) -> Config:
+    return Config(
         app,
         http=limited(settings),
         ws="none",

@@ -40,6 +40,9 @@ def run(settings: Settings) -> int:
     state.repository.begin()
     import uvloop
 
+    from serving.stack import without_command_line
+
+    without_command_line()
     from serving.server import serve
 
     gc.freeze()  # no collection looks at what was imported again, while requests wait

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 
 import pytest
 
-from serving import start
+from serving import stack, start
 from serving.repository import Repository
 from serving.settings import Settings
 
@@ -41,3 +42,13 @@ def test_who_is_told_to_stop_before_he_serves_ends_with_0():
     with pytest.raises(SystemExit) as ended:
         start._stop(signal.SIGTERM, None)
     assert ended.value.code == 0
+
+
+def test_a_stack_that_was_imported_whole_stays_as_it_is():
+    import uvicorn
+
+    stack.without_command_line()
+    import uvicorn.lifespan.off
+
+    assert sys.modules["uvicorn"] is uvicorn
+    assert callable(uvicorn.run)
