@@ -3,8 +3,9 @@ Images side by side: ours, and a plain FastAPI + pandas + scikit-learn one, on t
 
     python -m bench.images [--project flights] [--repeat 5] [--plain WHEELHOUSE]
 
-Size on the base and with it, first build, rebuild when only the model changed, `docker run` to ready. Medians. The plain
-image is built as its tutorials do, from wheels in WHEELHOUSE (pip download fastapi uvicorn pandas scikit-learn joblib);
+Size on the base and with it, first build, rebuild when only the model changed, `docker run` to ready, and beside that
+what `docker run true` takes on the same base, with a published port as well: the engine's own share. Medians; runs take
+turns. The plain image is built as its tutorials do, from wheels in WHEELHOUSE (pip download fastapi uvicorn pandas scikit-learn joblib);
 without that option it is left out. Prints a table; changes nothing but images named slipway/bench.
 """
 
@@ -81,6 +82,15 @@ def to_ready(engine: Docker, found: Found, path: str) -> float:
         container.remove(force=True)
 
 
+def floor(engine: Docker, base: str) -> float:
+    """Seconds that the engine needs to run nothing: until it says that it was started."""
+    began = time.perf_counter()
+    container = engine._client.containers.run(base, ["true"], detach=True, ports={"8080/tcp": ("127.0.0.1", None)})  # noqa: SLF001
+    spent = time.perf_counter() - began
+    container.remove(force=True)
+    return spent
+
+
 def plain(engine: Docker, base: str, wheels: Path, seed: int) -> Found:
     """Build the plain image with a model of its own."""
     import joblib
@@ -113,12 +123,13 @@ def main() -> None:
         raise SystemExit("the base image is gone")
     engine.remove(f"slipway/runtime:{maker.runtime_digest(base.id, wheels)[:24]}")
     cold, runtime = timed(lambda: maker.runtime(wheels))
-    rebuilds, ready = [], []
+    rebuilds, ready, floors = [], [], []
     for number in range(given.repeat):  # another version is another layer of labels: nothing is cached
         lineage = image.Lineage.of(bundle, project=given.project, version=f"0.{number}.{int(time.time())}",
                                    bundle=digest(bundle), recipe="0" * 64)  # fmt: skip
         seconds, ours = timed(lambda lineage=lineage: maker.model(runtime, bundle, lineage))  # type: ignore[misc]
         rebuilds.append(seconds)
+        floors.append(floor(engine, base.id))
         ready.append(to_ready(engine, ours, "/v2/health/ready"))
         engine.remove(f"slipway/{given.project}:{lineage.version}-{lineage.bundle[:12]}")
     rows = [["slipway", ours.size, ours.size - base.size, cold, statistics.median(rebuilds), statistics.median(ready)]]
@@ -133,6 +144,9 @@ def main() -> None:
     print(f"{'image':10} {'MB':>6} {'on base':>8} {'build s':>8} {'model s':>8} {'ready s':>8}")
     for name, size, top, build, model, start in rows:
         print(f"{name:10} {size / 1e6:6.0f} {top / 1e6:8.0f} {build:8.1f} {model:8.2f} {start:8.2f}")
+    print(
+        f"docker run true: {statistics.median(floors):.2f} s; least {min(floors):.2f}, and least to ready {min(ready):.2f}"
+    )
     print(json.dumps({"base": base.id, "load": Path("/proc/loadavg").read_text().split()[:3]}))
 
 

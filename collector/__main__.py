@@ -14,9 +14,9 @@ import sys
 from collector.errors import StoreError
 from collector.settings import parse
 from serving import log
-from serving.errors import BadOption
+from serving.errors import BAD_INPUT, BadOption
 
-_BAD_INPUT, _UNAVAILABLE = 2, 5
+_UNAVAILABLE = 5
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
         return uvloop.run(serve(settings))
     except BadOption as error:
         sys.stderr.write(f"collector: bad input: {error}\n")
-        return _BAD_INPUT
+        return BAD_INPUT
     except StoreError as error:
         sys.stderr.write(f"collector: unavailable: {error}\n")
         return _UNAVAILABLE

@@ -9,18 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from http.client import HTTPConnection, HTTPException
 
-
-def main() -> int:
-    """Return 0 when the service says that it is ready."""
-    connection = HTTPConnection("127.0.0.1", int(os.environ.get("COLLECTOR_PORT", "8090")), timeout=2)
-    try:
-        connection.request("GET", "/v2/health/ready")
-        return 0 if connection.getresponse().status == 200 else 1
-    except (OSError, HTTPException):
-        return 1
-
+from serving.healthcheck import ask
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ask(os.environ.get("COLLECTOR_PORT", "8090")))

@@ -9,6 +9,9 @@ Reason = Literal[
 ]
 
 
+BAD_INPUT = 2  # the exit code for a bundle or an option that cannot be used
+
+
 class BundleError(Exception):
     """
     A bundle that must not serve.

@@ -12,15 +12,15 @@ import sys
 from http.client import HTTPConnection, HTTPException
 
 
-def main() -> int:
-    """Return 0 when the server says that it is ready."""
-    connection = HTTPConnection("127.0.0.1", int(os.environ.get("SLIPWAY_SERVING_PORT", "8080")), timeout=2)
+def ask(port: str) -> int:
+    """Return 0 when who listens at that port of this host says that it is ready, else 1."""
     try:
+        connection = HTTPConnection("127.0.0.1", int(port), timeout=2)
         connection.request("GET", "/v2/health/ready")
         return 0 if connection.getresponse().status == 200 else 1
-    except (OSError, HTTPException):
+    except (OSError, HTTPException, ValueError):
         return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ask(os.environ.get("SLIPWAY_SERVING_PORT", "8080")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -76,6 +76,11 @@ class Repository:
         self._lock = asyncio.Lock()
         self._seen: loader.Fingerprint = ()
         self._source = loader.source(settings)
+        self._first: Future[Model | None] | None = None
+
+    def begin(self) -> None:
+        """Open the bundle already; the first look takes what came of it."""
+        self._first = self._loader.submit(self._open, None)
 
     async def look(self, why: str, version: str | None = None) -> Swap:
         """
@@ -84,9 +89,9 @@ class Repository:
         Whatever is wrong with it, the model that answers goes on answering.
         """
         async with self._lock:
-            loop = asyncio.get_running_loop()
+            opening, self._first = self._first or self._loader.submit(self._open, version), None
             try:
-                model = await loop.run_in_executor(self._loader, self._open, version)
+                model = await asyncio.wrap_future(opening)
                 self.last = self._take(model) if model else Swap("unchanged")
             except BundleError as error:
                 self.last = Swap("refused", error.reason, str(error))

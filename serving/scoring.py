@@ -36,7 +36,6 @@ class Scoring:
     ) -> None:
         self.settings, self.repository, self.bodies, self.events = settings, repository, bodies, events
         self._executor = executor
-        self._loop = asyncio.get_running_loop()
         self.active = self._heavy = 0
 
     async def predict(self, call: Call) -> Reply:
@@ -137,7 +136,7 @@ class Scoring:
             raise Problem(503, "overload", f"{self._heavy} large batches are under way", headers=_NEXT)
         self._heavy += 1
         try:
-            return await self._loop.run_in_executor(self._executor, work, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
         finally:
             self._heavy -= 1
 

@@ -5,32 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as Base
 
 from serving import log
 from serving.app import App
-from serving.errors import BadOption
+from serving.errors import BAD_INPUT
 from serving.protocol import limited
-from serving.state import State
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from types import FrameType
 
-    from serving.events import Events
     from serving.settings import Settings
+    from serving.state import State
 
 _SWEEP_S = 0.25
-BAD_INPUT = 2  # the exit code for a bundle or an option that cannot be used
 
 
-class Server(uvicorn.Server):
+class Server(Base):
     """uvicorn's server, which on SIGTERM says that it is not ready, then drains, then ends with 0."""
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
+    def __init__(self, config: Config, state: State) -> None:
         super().__init__(config)
         self.state = state
         self.exit_code = 0
@@ -82,16 +81,9 @@ class Server(uvicorn.Server):
                 connection.sweep(loop.time())
 
 
-async def serve(settings: Settings) -> int:
-    """
-    Serve until told to stop; returns the exit code.
-
-    Raises:
-        BadOption: when the address cannot be listened on.
-    """
-    listener = _listen(settings)
-    events = _events(settings)
-    state = State(settings, events)
+async def serve(state: State, listener: socket.socket) -> int:
+    """Serve until told to stop; returns the exit code."""
+    settings, events = state.settings, state.events
     server = Server(_config(settings, App(state)), state)
     log.info("listening", host=settings.host, port=listener.getsockname()[1], model=settings.model)
     tasks = [asyncio.create_task(server.begin()), asyncio.create_task(server.sweep())]
@@ -107,8 +99,8 @@ async def serve(settings: Settings) -> int:
     return server.exit_code
 
 
-def _config(settings: Settings, app: App) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(settings: Settings, app: App) -> Config:
+    return Config(
         app,
         http=limited(settings),
         ws="none",
@@ -120,27 +112,3 @@ def _config(settings: Settings, app: App) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.shutdown_s,
         proxy_headers=False,  # who may ask for a swap is decided by the connection, not by a header
     )
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        raise BadOption(f"--host {settings.host} --port {settings.port}: {error.strerror or error}") from error
-
-
-def _events(settings: Settings) -> Events | None:
-    if not settings.events_rate:
-        return None
-    from serving.events import Events  # its HTTP client takes a while to import
-
-    found = Events(
-        rate=settings.events_rate,
-        file=settings.events_file,
-        url=settings.events_url,
-        token=settings.events_token,
-        size=settings.events_queue,
-    )
-    found.start()
-    return found

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class State:
-    """Made once, on the event loop."""
+    """Made once, before the event loop runs."""
 
     def __init__(self, settings: Settings, events: Events | None = None) -> None:
-        self.settings = settings
+        self.settings, self.events = settings, events
         self.draining = False
         self.executor = ThreadPoolExecutor(1, "scoring")
         self.repository = Repository(settings, self.executor)

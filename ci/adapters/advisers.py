@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import BadInput
-from ci.packaging import locks, scan, vulnerabilities
-from ci.packaging.image import LOCK
+from ci.packaging import locks, scan, tars, vulnerabilities
+from ci.packaging.image import LOCK, SERVING
 from ci.packaging.oci import TITLE, parts
 from ci.packaging.sbom import sbom
 from ci.packaging.wheelhouse import Target, pins
 from ci.releases.versions import Described, Proposal, propose
+from ci.templating import TEMPLATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from ci.ledger.history import History
     from ci.packaging.interface import Registry
@@ -33,7 +34,8 @@ class HouseAdvisers:
     """
     `registry` has the bundles of former releases; `database` lists known vulnerabilities, None where there is none.
 
-    `lock` names what the server consists of, `bill` draws the bill of materials.
+    `lock` names what the server consists of, `bill` draws the bill of materials. `code` are the folders of ours that go
+    into packagings beside the bundle.
     """
 
     registry: Registry
@@ -41,6 +43,7 @@ class HouseAdvisers:
     database: Path | None = None
     lock: Path = LOCK
     bill: Callable[[str, str, Path, str, Sequence[locks.Locked]], bytes] = sbom
+    code: Sequence[Path] = (SERVING, TEMPLATES / "embedded")
 
     def version(self, history: History, bundle: Sealed, recipe: str) -> Proposal:
         """
@@ -62,10 +65,14 @@ class HouseAdvisers:
         return propose(new, self._described(record), last)
 
     def scan(self, folder: Path) -> Sequence[Check]:
-        """Look for secrets and pickles, and for known vulnerabilities in what the server is locked to."""
-        n_files = sum(path.is_file() for path in folder.rglob("*"))
+        """Look for secrets and pickles in what goes in, and for known vulnerabilities in what the server is locked to."""
+        files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        ours = [(name, path) for place in self.code for name, path in tars.tree(place, place.name).items()]
         known, _ = vulnerabilities.look(self.database, self._locked())
-        return [scan.check(scan.scan_folder(folder), n_files), known]
+        if not files:
+            return [scan.check([], 0), known]  # code alone is no bundle
+        looked = [*files.items(), *((name, path) for name, path in ours if isinstance(path, Path))]
+        return [scan.check(scan.scan(looked), len(looked)), known]
 
     def sbom(self, order: Order) -> bytes:
         """List the model and the packages that its server is locked to."""

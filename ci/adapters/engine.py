@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ci.errors import BadInput, Unavailable
+from ci.errors import BadInput, StepError, Unavailable
 from ci.packaging.engine import Found
 
 if TYPE_CHECKING:
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 LABEL = "io.slipway"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _HINT = "as root, ci/setup/docker starts one; or name one in DOCKER_HOST"
+_LOGIN = "registry.username_env and registry.password_env in params.yaml name who asks"
+_TRUST = "registry.ca is what we trust; an engine has its own, on its machine: /etc/docker/certs.d/<host:port>/ca.crt"
+# What an engine says of a registry that no retry changes: its words, the fact, and what helps.
+_FINAL = (
+    (r"unauthorized|\bdenied:|resource is denied|no basic auth credentials", "the registry does not let us in", _LOGIN),
+    (r"x509|certificate|HTTP response to HTTPS client", "the engine does not trust the registry", _TRUST),
+    (r"verification failed|unexpected .* digest", "is not what its digest says", ""),
+    (r"manifest unknown|not found", "the registry has none", ""),
+)
 
 
 class Docker:
@@ -103,8 +112,7 @@ class Docker:
             self.remove(f"{name}:{tag}")
         for event in events:
             if "error" in event:
-                raise Unavailable(f"docker: {name}:{tag} was not pushed: {_line(event['error'])}",
-                                  hint="is the registry up, and do the credentials allow a push?")  # fmt: skip
+                raise _refused(f"{name}:{tag} was not pushed", event["error"])
         digests = [event["aux"]["Digest"] for event in events if "Digest" in event.get("aux", {})]
         if not digests:
             raise Unavailable(f"docker: {name}:{tag}: the engine named no digest after the push")
@@ -115,10 +123,17 @@ class Docker:
         if not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", reference):
             raise BadInput(f"{reference}: not a digest; what runs is named by digest, never by tag")
         name, digest = reference.split("@")
+        pull, login = self._client.api.pull, self._auth()
         try:
-            self._ask(lambda: self._client.api.pull(name, tag=digest, auth_config=self._auth()))
+            stream = self._ask(lambda: pull(name, tag=digest, stream=True, decode=True, auth_config=login))
+            events = self._ask(lambda: list(stream))
         except self._errors.NotFound as error:
             raise BadInput(f"{reference}: the registry has none ({_line(error.explanation)})") from error
+        except Unavailable as error:
+            raise _refused(reference, str(error)) from error
+        for event in events:
+            if "error" in event:
+                raise _refused(reference, event["error"])
         found = self.image(reference)
         if found is None:
             raise Unavailable(f"{reference}: was pulled, and is gone")
@@ -237,6 +252,14 @@ def _found(document: Mapping[str, Any]) -> Found:
         size=document["Size"],
         config=document["Config"] or {},
     )
+
+
+def _refused(what: str, said: str) -> StepError:
+    """Turn what an engine says of a registry into an error: 2 if a retry is useless, 5 if it may help."""
+    for words, fact, hint in _FINAL:
+        if re.search(words, said, re.IGNORECASE):
+            return BadInput(f"docker: {what}: {fact}: {_line(said)}", hint=hint)
+    return Unavailable(f"docker: {what}: {_line(said)}", hint="is the registry up?")
 
 
 def _line(text: str) -> str:

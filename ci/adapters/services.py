@@ -80,5 +80,7 @@ def desk(say: Callable[[str], None], ungated: str | None) -> Desk:
         Service(store, place, settings.image, engine(settings), wheels.fill, IMAGE, as_a_collector),
         Data(store, place, _RUN),
     )
-    advisers = HouseAdvisers(store, settings.image, vulnerable(settings), LOCK, bill)
+    advisers = HouseAdvisers(
+        store, settings.image, vulnerable(settings), LOCK, bill, code=()
+    )  # its code is in the bundle
     return replace(furnished(settings, store, ways, advisers, say, ungated), opened=ServiceBundle)

@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LOOPBACK = "127.0.0.1"
 USER, PASSWORD = "deploy", "Secret-Passw0rd"
 SERVICE = "test-registry"
 
@@ -49,22 +50,22 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder: Path, auth: str = "none", *, tls: bool = False) -> Iterator[Running]:
-    """Start a registry with `auth` none, basic or token; skip where the program is missing."""
+def running(folder: Path, auth: str = "none", *, tls: bool = False, at: str = LOOPBACK) -> Iterator[Running]:
+    """Start a registry with `auth` none, basic or token; skip where the program is missing, or `at` is not ours."""
     if not shutil.which("docker-registry"):
         pytest.skip("docker-registry is not installed (apt-get install docker-registry)")
     folder.mkdir(parents=True, exist_ok=True)
     for attempt in range(3):  # a free port may be taken by somebody else meanwhile
         with contextlib.ExitStack() as stack:
-            found = stack.enter_context(_running(folder, auth, tls, last=attempt == 2))
+            found = stack.enter_context(_running(folder, auth, tls, at, last=attempt == 2))
             if found is not None:
                 yield found
                 return
 
 
 @contextlib.contextmanager
-def _running(folder: Path, auth: str, tls: bool, *, last: bool) -> Iterator[Running | None]:
-    port = _free_port()
+def _running(folder: Path, auth: str, tls: bool, at: str, *, last: bool) -> Iterator[Running | None]:
+    port = _free_port(at)
     config: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
@@ -73,17 +74,17 @@ def _running(folder: Path, auth: str, tls: bool, *, last: bool) -> Iterator[Runn
             "delete": {"enabled": True},
             "maintenance": {"uploadpurging": {"enabled": False}},
         },
-        "http": {"addr": f"127.0.0.1:{port}", "secret": "of-a-test"},
+        "http": {"addr": f"{at}:{port}", "secret": "of-a-test"},
     }
-    found = Running(f"{'https' if tls else 'http'}://127.0.0.1:{port}", storage=folder / "storage")
+    found = Running(f"{'https' if tls else 'http'}://{at}:{port}", storage=folder / "storage")
     with contextlib.ExitStack() as stack:
         if tls:
-            found.ca, chain, key = certificates(folder)
+            found.ca, chain, key = certificates(folder, at)
             config["http"]["tls"] = {"certificate": chain, "key": key}
         if auth == "basic":
             config["auth"] = {"htpasswd": {"realm": "test", "path": str(_htpasswd(folder))}}
         if auth == "token":
-            realm = stack.enter_context(_token_server(folder, found.tokens))
+            realm = stack.enter_context(_token_server(folder, found.tokens, at, (chain, key) if tls else None))
             config["auth"] = {
                 "token": {
                     "realm": realm,
@@ -121,9 +122,12 @@ def _answers(found: Running, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _free_port() -> int:
+def _free_port(at: str) -> int:
     with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
+        try:
+            found.bind((at, 0))
+        except OSError as error:
+            pytest.skip(f"{at} is no address of this machine ({error.strerror})")
         return int(found.getsockname()[1])
 
 
@@ -135,8 +139,10 @@ def _htpasswd(folder: Path) -> Path:
     return folder / "htpasswd"
 
 
-def certificate(name: str, issuer: tuple[x509.Certificate, Any] | None = None) -> tuple[x509.Certificate, Any]:
-    """Make a certificate for 127.0.0.1, signed by itself (a CA) or by `issuer`."""
+def certificate(
+    name: str, issuer: tuple[x509.Certificate, Any] | None = None, at: str = LOOPBACK
+) -> tuple[x509.Certificate, Any]:
+    """Make a certificate for an address, signed by itself (a CA) or by `issuer`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -149,7 +155,7 @@ def certificate(name: str, issuer: tuple[x509.Certificate, Any] | None = None) -
         .not_valid_before(now - dt.timedelta(minutes=5))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(at))]), False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key((issuer[1] if issuer else key).public_key()), False
@@ -159,10 +165,10 @@ def certificate(name: str, issuer: tuple[x509.Certificate, Any] | None = None) -
     return made, key
 
 
-def certificates(folder: Path) -> tuple[str, str, str]:
+def certificates(folder: Path, at: str = LOOPBACK) -> tuple[str, str, str]:
     """Write a CA, a server certificate and its key; return the three paths."""
     ca = certificate("test CA")
-    leaf = certificate("127.0.0.1", ca)
+    leaf = certificate(at, ca, at)
     paths = [folder / name for name in ("ca.pem", "server.pem", "server.key")]
     paths[0].write_bytes(ca[0].public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(leaf[0].public_bytes(serialization.Encoding.PEM))
@@ -176,7 +182,9 @@ def _private(key: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def _token_server(folder: Path, asked: list[dict[str, list[str]]]) -> Iterator[str]:
+def _token_server(
+    folder: Path, asked: list[dict[str, list[str]]], at: str, tls: tuple[str, str] | None
+) -> Iterator[str]:
     """Hand out JSON Web Tokens as the distribution project describes them, for the right name and password only."""
     made, key = certificate("token server")
     (folder / "token.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
@@ -197,10 +205,14 @@ def _token_server(folder: Path, asked: list[dict[str, list[str]]]) -> Iterator[s
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer((at, 0), Handler)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/token"
+        yield f"{'https' if tls else 'http'}://{at}:{server.server_port}/token"
     finally:
         server.shutdown()
         server.server_close()

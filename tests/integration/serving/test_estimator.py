@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ci.model.bundle import digest
+from ci.packaging import wheel
 from tests.integration.serving.conftest import ROOT, Server, running
+from tests.unit.serving.bundles import seal
 
 http = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")
 ANSWER = "answer ·"
@@ -76,10 +82,7 @@ def test_tritonclient_gets_what_the_estimator_answered(case, binary):
     inputs = [tensor(frame[spec["name"]], spec, binary=binary) for spec in about["inputs"]]
     output = signature["output"]["name"]
     found = client.infer(name, inputs, outputs=[http.InferRequestedOutput(output, binary_data=binary)]).as_numpy(output)
-    wanted = frame[[column for column in frame if column.startswith(ANSWER)]].to_numpy().squeeze()
-    tolerance = json.loads((bundle / "golden.json").read_text("utf-8"))["tolerance"]
-    assert len(found) == len(wanted) > 100
-    np.testing.assert_array_less(np.abs(found - wanted) / np.maximum(1, np.abs(wanted)), tolerance)
+    held(found, frame, bundle)
     client.close()
 
 
@@ -103,3 +106,50 @@ def plain(value: object, kind: str) -> object:
     if kind == "datetime":
         return value.isoformat()
     return {"integer": int, "boolean": bool}.get(kind, lambda same: same)(value)
+
+
+def test_the_wheel_answers_row_for_row(case, tmp_path, monkeypatch):
+    _, name, bundle, frame = case
+    signature = json.loads((bundle / "signature.json").read_text("utf-8"))
+    frame = taken(frame, signature["inputs"])
+    built = tmp_path / wheel.name(name, "1.0.0")
+    built.write_bytes(wheel.wheel(bundle, name, "1.0.0", digest(bundle)))
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    package = importlib.import_module(f"{name}_model")
+    found = package.load().predict(frame[[spec["name"] for spec in signature["inputs"]]])
+    held(found, frame, bundle)
+
+
+def test_a_server_that_swapped_while_it_ran_answers_row_for_row(case, tmp_path):
+    """It starts with another release, and is told to look again; that swaps change answers is shown in test_swaps.py."""
+    _, name, bundle, frame = case
+    place, other = tmp_path / "live", tmp_path / "other"
+    shutil.copytree(bundle, other)
+    (other / "MODEL_CARD.md").write_text("Another release of the same model.", "utf-8")
+    seal(other)
+    place.symlink_to(other)
+    signature = json.loads((bundle / "signature.json").read_text("utf-8"))
+    frame = taken(frame, signature["inputs"]).iloc[::5]
+    with running(place, "--admin-loopback") as server:
+        before = server.ask("POST", "/v2/repository/index", {})[1]
+        (tmp_path / "next").symlink_to(bundle)
+        (tmp_path / "next").replace(place)
+        assert server.ask("POST", f"/v2/repository/models/{name}/load", {})[0] == 200
+        assert server.ask("POST", "/v2/repository/index", {})[1] != before
+        client = http.InferenceServerClient(f"127.0.0.1:{server.port}")
+        about = client.get_model_metadata(name)
+        inputs = [tensor(frame[spec["name"]], spec, binary=True) for spec in about["inputs"]]
+        output = signature["output"]["name"]
+        wish = [http.InferRequestedOutput(output, binary_data=True)]
+        held(client.infer(name, inputs, outputs=wish).as_numpy(output), frame, bundle)
+        client.close()
+
+
+def held(found: np.ndarray, frame: pd.DataFrame, bundle: Path) -> None:
+    """Hold answers to what the estimator itself had answered."""
+    wanted = frame[[column for column in frame if column.startswith(ANSWER)]].to_numpy().squeeze()
+    tolerance = json.loads((bundle / "golden.json").read_text("utf-8"))["tolerance"]
+    assert len(found) == len(wanted) > 100
+    np.testing.assert_array_less(np.abs(found - wanted) / np.maximum(1, np.abs(wanted)), tolerance)
