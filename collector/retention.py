@@ -74,6 +74,7 @@ class Retention:
 
     def __init__(self, state: State, door: Door) -> None:
         self._state, self._door = state, door
+        self._begun: set[asyncio.Task[None]] = set()
 
     async def remove(self, call: Call, project: Project, period: str) -> Reply:
         """Remove the rows of a settled period, for somebody who says by digest that these are the ones published."""
@@ -113,7 +114,9 @@ class Retention:
 
     def _soon(self, contract: Contract) -> None:
         """Let go of the rows themselves after the answer; where that fails, `tidying` ends it."""
-        self._begun = asyncio.get_running_loop().create_task(self._tidied(contract))
+        task = asyncio.get_running_loop().create_task(self._tidied(contract))
+        self._begun.add(task)  # or nobody would hold on to it
+        task.add_done_callback(self._begun.discard)
 
     async def _tidied(self, contract: Contract) -> None:
         try:
