@@ -41,6 +41,10 @@ class Collector(Model):
     )
     max_disk_mb: int = Field(0, ge=0, description="Room that store and files may take, megabytes; 0: no limit.")
     min_free_mb: int = Field(512, ge=0, description="Room that is left free on the device, megabytes.")
+    keep_predictions_days: float = Field(
+        0, ge=0, description="How long predictions are kept after labels could come for them; 0: for ever."
+    )
+    keep_quarantine_days: float = Field(0, ge=0, description="How long refused records are kept; 0: for ever.")
     memory_mb: int = Field(1024, ge=128, description="Memory limit of a container, megabytes.")
 
     def seen_in(self, environment: Environment) -> Environment:

@@ -130,11 +130,15 @@ class Collected(CollectorTable):
 
     kind: Literal["collector"] = "collector"
     since: Day = Field(description="First day, where a period begins; `steps.collect --collector` writes it.")
+    keep_days: int | None = Field(
+        None, ge=1, le=36_525,
+        description="How long after a period the service keeps its rows once they are published; for ever if null.",
+    )  # fmt: skip
 
     @property
     def tables(self) -> dict[str, AnyTable]:
         """Return the one table of what was collected."""
-        return {"collected": CollectorTable.model_validate(self.model_dump(exclude={"since"}))}
+        return {"collected": CollectorTable.model_validate(self.model_dump(exclude={"since", "keep_days"}))}
 
 
 class Source(Model):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from collector.contract import Contract
     from collector.state import Project, State
-    from collector.store.interface import Day, Joined, Past, Quarantined, View
+    from collector.store.interface import Day, Joined, Past, Quarantined, Removed, View
     from serving.wire import Call
 
 PARQUET, CSV = b"application/vnd.apache.parquet", b"text/csv; charset=utf-8"
@@ -83,17 +83,23 @@ class Answers:
         """List the periods; those that changed are compacted first, because their digest is asked for."""
         self._check(call, project)
         Query(call)
-        days = await self._days(project.contract)
-        found = await self._state.compaction.fresh(project.contract, periods.spans(days, project.contract))
+        days, removed = await self._held(project.contract)
+        found = await self._state.compaction.fresh(project.contract, periods.spans(days, project.contract, removed))
         newest = periods.watermark(days, project.contract)
-        return _json({"periods": [periods.told(one, project.contract, newest) for one in found]})
+        listed = [*map(periods.told_removed, removed), *(periods.told(one, project.contract, newest) for one in found)]
+        return _json({"periods": sorted(listed, key=lambda one: one["start"] or "")})
 
     async def rows(self, call: Call, project: Project, period: str) -> Reply | Stream:
         """Give out a period as Parquet."""
         self._check(call, project)
         Query(call)
         contract = project.contract
-        wanted = [span for span in periods.spans(await self._days(contract), contract) if span.period == period]
+        days, removed = await self._held(contract)
+        for one in removed:
+            if one.period == period:
+                when, digest = moments.iso(one.removed), one.digest
+                raise Problem(410, "removed", f"{period}: its rows were removed on {when} UTC, published as {digest}")
+        wanted = [span for span in periods.spans(days, contract, removed) if span.period == period]
         for _ in range(3):  # a file may be replaced between being named and being opened
             found = await self._state.compaction.fresh(contract, wanted)
             if not found:
@@ -108,8 +114,11 @@ class Answers:
             return Stream(PARQUET, file, file.seek(0, 2), [(b"etag", tag)])
         raise Problem(404, "no-period", f"{contract.project} has no rows in {period[:40]}")
 
-    async def _days(self, contract: Contract) -> list[Day]:
-        found: list[Day] = await self._state.look(lambda view: view.days(contract.project))
+    async def _held(self, contract: Contract) -> tuple[list[Day], list[Removed]]:
+        name = contract.project
+        found: tuple[list[Day], list[Removed]] = await self._state.look(
+            lambda view: (view.days(name), view.removed(name))
+        )
         return found
 
     async def joined(self, call: Call, project: Project) -> Reply:

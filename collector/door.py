@@ -184,7 +184,8 @@ def _batch(
     replayed: dict[int, int] | None = None,
 ) -> Batch:  # fmt: skip
     contract = project.contract
-    return Batch(contract.project, kind, project.shape, sender, now, contract.target, items, refused, replayed or {})
+    return Batch(contract.project, kind, project.shape, sender, now, contract.target, items, refused, replayed or {},
+                 project.rows.spelt)  # fmt: skip
 
 
 def _wishes(body: bytes, *, lines: bool, most: int) -> list[Replay]:

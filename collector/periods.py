@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.settings import Settings
-    from collector.store.interface import Day
+    from collector.store.interface import Day, Removed
 
 _MB = 2**20
 _NO_ROOM = 6
@@ -60,10 +60,12 @@ class Span(msgspec.Struct, frozen=True):
     version: int
 
 
-def spans(days: Sequence[Day], contract: Contract) -> list[Span]:
-    """Bring days together to periods, oldest first."""
+def spans(days: Sequence[Day], contract: Contract, removed: Sequence[Removed] = ()) -> list[Span]:
+    """Bring days together to periods, oldest first; without those whose rows are no longer here."""
     found: dict[str, Span] = {}
     for day in days:
+        if any(one.start <= day.day * moments.DAY_US < one.stop for one in removed):
+            continue
         name = moments.period_of(day.day, contract.period) if contract.event_time else moments.ALL
         former = found.get(name, Span(name, 0, 0))
         found[name] = Span(name, former.rows + day.rows, former.version + day.version)
@@ -101,6 +103,23 @@ def told(found: Compacted, contract: Contract, newest: int | None) -> dict[str, 
         "settled": settled(found.period, contract, newest),
         "version": found.version,
         "digest": found.digest,
+        "removed": None,
+    }
+
+
+def told_removed(found: Removed) -> dict[str, Any]:
+    """Describe a period whose rows are no longer here, as it was."""
+    return {
+        "period": found.period,
+        "start": moments.iso(found.start),
+        "end": moments.iso(found.stop),
+        "rows": found.rows,
+        "labelled": found.labelled,
+        "newest": moments.iso(found.newest),
+        "settled": True,
+        "version": found.version,
+        "digest": found.digest,
+        "removed": f"{moments.iso(found.removed)}+00:00",
     }
 
 
@@ -129,6 +148,11 @@ class Compaction:
                     await self._run(contract, stale)
         found = [self.known(contract, span.period) for span in wanted]
         return [one for one in found if one is not None]
+
+    def drop(self, contract: Contract, found: Compacted) -> None:
+        """Remove the files of a period whose rows are no longer here."""
+        for name in (f"{found.period}.json", found.file):
+            (self.folder(contract) / name).unlink(missing_ok=True)
 
     def known(self, contract: Contract, period: str) -> Compacted | None:
         """Return what was written last, if it was from this store and for this contract."""

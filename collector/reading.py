@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError)
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder()
-_UTF8_MARK, _UTF16_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_UTF8_MARK, _UTF16_MARKS, _GZIP = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff"), b"\x1f\x8b"
 
 
 def without_mark(body: bytes) -> bytes:
@@ -30,9 +30,13 @@ def without_mark(body: bytes) -> bytes:
     Take the mark away with which some programs begin UTF-8.
 
     Raises:
-        Problem: 400, when the mark says that it is UTF-16 or UTF-32.
+        Problem: 400, when it is UTF-16, UTF-32 or gzip: every line of it would be refused for a reason of its own.
     """
-    if body[:2] in _UTF16_MARKS:
+    if body[:2] == _GZIP:
+        raise Problem(
+            400, "encoding", "the body is gzip within what you said; send Content-Encoding: gzip, and pack it once"
+        )
+    if body[:2] in _UTF16_MARKS or b"\0" in body[:2]:
         raise Problem(400, "encoding", "the body is UTF-16 or UTF-32; send UTF-8")
     return body.removeprefix(_UTF8_MARK)
 
@@ -114,7 +118,8 @@ def _document(part: bytes, longest: int, reasons: list[Reason]) -> dict[str, Any
         reasons.append(Reason(None, fault))
         return None
     if not isinstance(found, dict):
-        reasons.append(Reason(None, "is not an object with names and values"))
+        meant = "; an array of records is application/json" if isinstance(found, list) else ""
+        reasons.append(Reason(None, f"is not an object with names and values{meant}"))
         return None
     return found
 

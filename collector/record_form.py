@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from collector import keys, moments
 from collector.fields import Field
 from collector.forms import Common, encode, getter, places, struct
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collector.contract import Contract
     from collector.sensitive import Guard
     from collector.store.interface import Kind, Reason
+
+_decode = msgspec.msgpack.Decoder().decode
 
 
 def fields_of(contract: Contract) -> dict[str, Field]:
@@ -33,6 +37,7 @@ class RecordForm(Common):
         names = list(contract.columns)
         plain = [name for name in names if contract.columns[name].type != "datetime"]
         times = [name for name in names if contract.columns[name].type == "datetime"]
+        self._timed = frozenset(times)
         self.columns = [*plain, *times]  # the order in which values are kept
         optional = [name for name, field in self.fields.items() if field.null]
         self.compile(struct("Row", {name: self.fields[name].annotation for name in names}, optional, None))
@@ -69,6 +74,11 @@ class RecordForm(Common):
         item = self._make(index, [found.get(name) for name in self.columns], shield=False)
         self.early(self.contract.event_time, item.time, now, reasons)
         return None if reasons else item
+
+    def spelt(self, row: bytes) -> bytes:
+        """Return a row as it is kept in JSON, as a sender would write it."""
+        values, timed = dict(zip(self.columns, _decode(row), strict=True)), self._timed
+        return msgspec.json.encode({name: moments.iso(v) if name in timed else v for name, v in values.items()})
 
     def _make(self, index: int, values: list[Any], *, shield: bool) -> Record:
         if shield:

@@ -10,6 +10,7 @@ import msgspec
 from collector import periods
 from collector.answers import Answers
 from collector.door import Door
+from collector.retention import Retention
 from collector.store.interface import KINDS
 from serving.metrics import CONTENT_TYPE, labels
 from serving.problems import Problem
@@ -32,6 +33,7 @@ class Routes:
 
     def __init__(self, state: State) -> None:
         self._state, self._door, self._answers = state, Door(state), Answers(state)
+        self._retention = Retention(state, self._door)
         self._plain: dict[str, dict[str, Handler]] = {
             "/v2/health/live": {"GET": self.live},
             "/v2/health/ready": {"GET": self.ready},
@@ -63,6 +65,8 @@ class Routes:
                 return f"/v1/{{project}}/{kind}", {"POST": self._with(name, self._door.deliver, kind)}
             case ["periods", period, file] if file == _FILE:
                 return f"/v1/{{project}}/periods/{{period}}/{_FILE}", {"GET": self._with(name, answers.rows, period)}
+            case ["periods", period]:
+                return "/v1/{project}/periods/{period}", {"DELETE": self._with(name, self._retention.remove, period)}
             case ["quarantine", "replay"]:
                 return "/v1/{project}/quarantine/replay", {"POST": self._with(name, self._door.replay)}
             case ["quarantine", number] if number.isascii() and number.isdigit() and len(number) < 19:
@@ -114,7 +118,11 @@ class Routes:
         for name, project in state.projects.items():
             counts, newest = await state.look(partial(_freshness, project=project))
             for what, n in counts.items():
-                page.sample("slipway_collector_stored", labels(project=name, what=what), n)
+                gone = counts.get(f"removed_{what}", 0) if what in {"records", "predictions"} else 0
+                family = "removed_total" if what.startswith("removed_") else "stored"
+                page.sample(
+                    f"slipway_collector_{family}", labels(project=name, what=what.removeprefix("removed_")), n - gone
+                )
             if newest is not None:
                 page.sample("slipway_collector_watermark_seconds", labels(project=name), newest / 1e6)
         return Reply(200, CONTENT_TYPE, page.render())

@@ -14,6 +14,7 @@ import uvicorn
 from collector import periods
 from collector.app import App
 from collector.errors import StoreError
+from collector.retention import tidying
 from collector.state import State
 from collector.store.opening import opened
 from serving import log
@@ -110,6 +111,7 @@ async def serve(settings: Settings) -> int:
             asyncio.create_task(server.sweep()),
             asyncio.create_task(_compact(state)),
             asyncio.create_task(_measure(state)),
+            asyncio.create_task(tidying(state)),
         ]
         try:
             await server.serve(sockets=[listener])
@@ -155,9 +157,10 @@ async def _compact(state: State) -> None:
 
 async def _compact_settled(state: State, project: Project) -> None:
     contract = project.contract
-    days = await state.look(lambda view: view.days(contract.project))
+    name = contract.project
+    days, removed = await state.look(lambda view: (view.days(name), view.removed(name)))
     newest = periods.watermark(days, contract)
-    done = [span for span in periods.spans(days, contract) if periods.settled(span.period, contract, newest)]
+    done = [span for span in periods.spans(days, contract, removed) if periods.settled(span.period, contract, newest)]
     await state.compaction.fresh(contract, done)
 
 

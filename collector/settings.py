@@ -53,6 +53,11 @@ class Settings:
     commit_timeout_s: float = _option(30.0, "longest wait for a commit", least=0.1)
     keep_alive_s: int = _option(65, "time that an idle connection is kept", least=1)
     compact_every_s: float = _option(60.0, "how often settled periods are looked for; 0 never", least=0)
+    keep_predictions_days: float = _option(
+        0.0, "how long after labels could come predictions are kept; 0 for ever", least=0
+    )
+    keep_quarantine_days: float = _option(0.0, "how long refused records are kept; 0 for ever", least=0)
+    tidy_every_s: float = _option(600.0, "how often what may go is looked for", least=0.05)
     drain_s: float = _option(0.0, "after SIGTERM: time to say not ready and still serve", least=0)
     shutdown_s: int = _option(25, "after that: time for requests under way to finish", least=1)
     log_level: str = _option("info", "debug, info, warning or error", choices=_LOOKS)

@@ -27,6 +27,11 @@ _FAMILIES = (
     ("slipway_collector_last_delivery_seconds", "gauge", "When something was last accepted, since 1970."),
     ("slipway_collector_watermark_seconds", "gauge", "Newest event time by project, since 1970."),
     ("slipway_collector_stored", "gauge", "Records, predictions, outcomes, waiting and quarantined, by project."),
+    (
+        "slipway_collector_removed_total",
+        "counter",
+        "Records, predictions and quarantined ones that were let go, by project.",
+    ),
     ("slipway_collector_waiting_records", "gauge", "Records that wait for their commit."),
     ("slipway_collector_commits_total", "counter", "Transactions."),
     ("slipway_collector_commit_seconds_total", "counter", "Time spent in transactions."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -79,7 +80,7 @@ class CollectorReader:
         within = self._within(start, end)
         if not within:
             return {}
-        delivered = pq.read_schema(self._fetched(within[-1].period)[0])
+        delivered = pq.read_schema(self._found(within[-1].period)[0])
         return {name: kind_of(kind) for name, kind in zip(delivered.names, delivered.types, strict=True)}
 
     def digest(self, start: datetime | None, end: datetime | None) -> str:
@@ -98,9 +99,9 @@ class CollectorReader:
     def _rows(self, period: str, start: datetime | None, end: datetime | None) -> pd.DataFrame:
         from ci.data.manifest import read_parquet
 
-        path, held = self._fetched(period)
+        path, held = self._found(period)
         frame, time = read_parquet(path, self.table.columns), self.project.contract.event_time
-        if len(frame) != held.rows:
+        if len(frame) != held.rows and not held.removed:
             raise Unavailable(f"{self.client.url}: {period} has {len(frame):,} rows, not the {held.rows:,} listed")
         if start is None or end is None or time not in frame:
             return frame
@@ -108,6 +109,11 @@ class CollectorReader:
 
     def _within(self, start: datetime | None, end: datetime | None) -> list[Held]:
         return [held for held in self.held if held.rows and _touches(held, start, end)]
+
+    def _found(self, period: str) -> tuple[Path, Held]:
+        """Return a period's Parquet: the service's, or what was published if its rows are no longer there."""
+        held = next((item for item in self.held if item.period == period and item.removed), None)
+        return (published(self.project, held, self.client.url), held) if held else self._fetched(period)
 
     def _fetched(self, period: str) -> tuple[Path, Held]:
         """Return a period's Parquet and what was listed of it; rows that came in between are listed again."""
@@ -140,6 +146,24 @@ class CollectorReader:
                 if former != kept:
                     former.unlink(missing_ok=True)
         return kept
+
+
+def published(project: Project, held: Held, url: str) -> Path:
+    """
+    Return the rows of a period that the service has removed, as they were published and lie in this checkout.
+
+    Raises:
+        BadInput: they do not lie here as their manifest says.
+    """
+    from ci.data.manifest import intact, load_manifest
+
+    raw = project.path("data", "raw")
+    with suppress(BadInput):
+        part = next((part for part in load_manifest(raw).parts if part.period == held.period), None)
+        if part and part.rows and intact(raw, part):
+            return raw / part.file
+    raise BadInput(f"{url}: {held.period}: its rows were published and removed there ({held.removed}), and {raw} does not "
+                   "have them", hint=f"get them back first: dvc pull {raw}")  # fmt: skip
 
 
 def _touches(held: Held, start: datetime | None, end: datetime | None) -> bool:

@@ -92,6 +92,15 @@ class Client:
         raw = self._read(self._ask("GET", f"/quarantine?limit={limit}"), _ANSWER_LIMIT)
         return [self._answer(Quarantined, self._parsed(line), "a record") for line in raw.splitlines() if line.strip()]
 
+    def remove(self, held: Held) -> None:
+        """
+        Let the service remove the rows of a period, which are published under this digest.
+
+        Raises:
+            BadInput: it holds other rows of it by now, or the token may not do this.
+        """
+        self._json("DELETE", f"/periods/{held.period}", headers={"If-Match": f'"{held.digest}"'})
+
     def save(self, held: Held, target: Path, limit: int) -> bool:
         """
         Write a period's rows as Parquet; False if the service holds other rows of it by now, or none.

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.adapters import dvc, floors, notifying, people
+from ci.adapters import dvc, fetch, floors, notifying, people
 from ci.adapters.branches import GitBranch
+from ci.adapters.collected import CollectorReader
 from ci.adapters.refs import git
-from ci.errors import BadInput
+from ci.errors import BadInput, Outcome
 from ci.params import parse
 from ci.params_publishing import Publish
 from ci.project import find
@@ -19,18 +20,20 @@ from ci.publishing import card
 from ci.publishing.desk import Checkout, Desk
 from ci.publishing.listing import listing
 from ci.publishing.publish import publish
+from ci.publishing.sparing import spare
 from ci.publishing.verdict import verdict_of
 from ci.releases.dataset import dataset_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ci.data.held import Held
     from ci.progress import Progress
     from ci.project import Project
     from ci.publishing.card import Card
     from ci.publishing.versions import Proposal
     from ci.releases.dataset import DataVersion
-    from ci.report import Result
+    from ci.report import Check, Result
     from ci.shared import Shared
 
 
@@ -68,9 +71,24 @@ def published(project: Project, options: Options, shared: Shared, progress: Prog
 
     with dvc.alone():
         result = publish(checkout, _desk(project, options, shared), draw)
+        if result.outcome is Outcome.PASSED and not options.dry_run:
+            result = result.because(checks=[*result.checks, *_spared(project, checkout)])
     version = result.data.get("name")
     about = notifying.About("data", project.name, None, people.actor(options.actor), version)
     return notifying.told(result, about, shared, quiet=options.dry_run)
+
+
+def _spared(project: Project, checkout: Checkout) -> list[Check]:
+    """Let the collection service remove what is published, if the project's params ask for that."""
+    taken_over = project.params.source.collector
+    if taken_over is None:
+        return []
+    reader = CollectorReader(project, taken_over, fetch.cache_folder())
+
+    def remove(held: Held) -> None:
+        reader.client.remove(held)  # which needs an address only now
+
+    return spare(project, lambda _: reader, lambda: reader.held, remove, checkout.raw)
 
 
 def _desk(project: Project, options: Options, shared: Shared) -> Desk:

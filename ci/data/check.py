@@ -6,6 +6,7 @@ The contract rejects; drift warns, and rejects only where it must (critical feat
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ def check(project: Project, raw: Path, target: Path, progress: Progress) -> Resu
         *_freshness(project, manifest),
         *evolution.category_checks(manifest.parts[-1].period, findings, project.contract),
         *_drift(project, manifest.parts[-1].period, findings),
+        *_at_beginnings(project, manifest, profile),
     ]
     result = _told(project, manifest, checks, findings, profile)
     if result.outcome is Outcome.PASSED:
@@ -132,8 +134,26 @@ def _freshness(project: Project, manifest: Manifest) -> Iterator[Check]:
     yield Check("freshness", Found.REJECTED if late else Found.PASSED, message, round(age, 3), limit)
 
 
-def _findings(profile: drift.Profile, project: Project) -> Iterator[drift.Finding]:
-    for name, counts in profile.counts.items():
+def _at_beginnings(project: Project, manifest: Manifest, profile: drift.Profile) -> Iterator[Check]:
+    """
+    Judge the first period of each era as if it were the newest, and tell only of what rejects.
+
+    Where a year of another source arrives in one piece, its own months would be what is ordinary for its last one.
+    """
+    for earlier, later in itertools.pairwise(manifest.parts[:-1]):
+        if earlier.era != later.era and later.rows:
+            findings = [*_findings(profile, project, later.period)]
+            serious = [check for check in _drift(project, later.period, findings) if check.outcome is Found.REJECTED]
+            if serious:
+                yield from evolution.category_checks(later.period, findings, project.contract)
+            yield from serious
+
+
+def _findings(profile: drift.Profile, project: Project, until: str | None = None) -> Iterator[drift.Finding]:
+    """Judge the newest period, or the one that is named as it was when it was the newest."""
+    for name, there in profile.counts.items():
+        last = list(there).index(until) + 1 if until in there else None
+        counts = dict(itertools.islice(there.items(), last))
         numeric, known = profile.numeric(name), _since_accepted(counts, name, project.contract)
         finding = drift.find(known, name, project.params.check.drift, numeric=numeric)
         if finding:

@@ -33,6 +33,7 @@ class Held(Answer):
     settled: bool = Field(description="Has event time moved on by more than the lateness that is allowed for?")
     version: int = 1
     digest: Sha256 = Field(description="Of the rows, in the order of their keys.")
+    removed: str | None = Field(None, description="When its rows were removed there, because they were published here.")
 
 
 class State(Answer):

@@ -222,6 +222,13 @@ def pending(
     return [p for p in wanted if (collected or not _collects(p.era)) and work.kept(p) is None]
 
 
+def matching(project: Project, open_table: Callable[[AnyTable], TableReader], folder: Path) -> list[Period]:
+    """List the periods of a collection service that lie here, intact, exactly as it has them now; raises as `ingest`."""
+    wanted = periods(project.params.source, project.params.as_of, timeless=project.contract.event_time is None)
+    work = _Ingest(project, folder, open_table, _former(folder))
+    return [p for p in wanted if _finished(p) and (part := work.kept(p)) and intact(folder, part)]
+
+
 def rows_of(project: Project, open_table: Callable[[AnyTable], TableReader], period: Period) -> pd.DataFrame:
     """Read one period as `ingest` does, without keeping anything; raises as `ingest` does."""
     return _Ingest(project, Path(), open_table, {}).rows(period)

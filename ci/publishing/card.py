@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ci.releases.dataset import DataVersion
 
 PAGE, TEXT, STYLE = "card.html", "README.md", "report.css"
-_MOST_PERIODS = 36
+_MOST_PERIODS, _MOST_NAMED = 36, 6
+_FAR = 0.25  # PSI beyond which a population is commonly called another one
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,7 @@ def _context(
             "as of": manifest.as_of,
             "data version": manifest.version[:12],
             "contract": manifest.contract[:12],
-            "data check": subject.verdict.answer
-            + (f", {subject.verdict.warnings} warnings" if subject.verdict.warnings else ""),
+            "data check": subject.verdict.in_words,
         },
         "checks": [check for check in ordered(subject.verdict.checks) if check.outcome.value != "skipped"],
         "tables": [table for table in tables if table.rows],
@@ -122,8 +122,18 @@ def _changes(changes: Sequence[Moved], found: Profiled, former: DataVersion | No
         rows,
         f"{found.newest} against the periods before it"
         + (f", and against {season}" if season else "; there is no earlier year to compare its season with")
-        + f"; since {before}: what arrived or was restated against everything else.",
+        + f"; since {before}: what arrived or was restated against everything else"
+        + _most(changes, before)
+        + ".",
     )
+
+
+def _most(changes: Sequence[Moved], before: str) -> str:
+    """Name what moved most since the version before: beside new periods like itself, a column looks ordinary."""
+    far = sorted((item for item in changes if (item.former or 0) > _FAR), key=lambda item: -(item.former or 0))
+    named = ", ".join(f"{item.name} {item.former:.2f}" for item in far[:_MOST_NAMED])
+    more = f" and {len(far) - _MOST_NAMED} more" if len(far) > _MOST_NAMED else ""
+    return f". Far from {before} are {named}{more}" if far else ""
 
 
 def _columns(project: Project, found: Profiled) -> Table:

@@ -93,7 +93,7 @@ def _between_eras(project: Project, period: str) -> bool:
     day = _first_day(period)
     last = following(day, period) - timedelta(days=1)
     eras: Sequence[Mapping[str, date | None]] = [
-        {"start": era.start, "end": era.end} for era in project.params.source.eras
+        {"start": era.start, "end": era.end} for era in project.params.source.in_force
     ]
     return not any((era["start"] or day) <= last and (era["end"] is None or era["end"] > day) for era in eras)
 

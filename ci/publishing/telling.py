@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import Outcome
-from ci.publishing.verdict import details
+from ci.publishing.verdict import details, with_warnings
 from ci.report import Check, Found, Result, Table
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ def refused(project: Project, manifest: Manifest, verdict: Verdict, last: DataVe
     name, owner = project.name, project.contract.owner
     lines = details(verdict)
     wrong = [Table("What arrived wrong", ("lines",), [(line,) for line in lines])] if lines else []
+    if verdict.patch:
+        wrong.append(
+            Table("To accept what changed, add to contract.yaml", ("lines",), [(line,) for line in verdict.patch])
+        )
     return Result(
         f"{name} as of {manifest.as_of} is not published: {verdict.message}",
         Outcome.REJECTED,
@@ -96,7 +100,7 @@ def _facts(record: DataVersion) -> Mapping[str, Any]:
         "periods": f"{record.first} to {record.last}",
         "watermark": record.watermark,
         "as of": record.as_of,
-        "verdict": record.verdict + (f", {record.warnings} warnings" if record.warnings else ""),
+        "verdict": with_warnings(record.verdict, record.warnings),
     }
 
 

@@ -25,6 +25,7 @@ class Verdict:
     hint: str = ""
     checks: Sequence[Check] = ()
     digest: str = ""
+    patch: Sequence[str] = ()  # lines for contract.yaml, where a change may be accepted
 
     @property
     def rejected(self) -> list[Check]:
@@ -40,6 +41,11 @@ class Verdict:
     def warnings(self) -> int:
         """How often it warned."""
         return sum(check.outcome is Found.WARNED for check in self.checks)
+
+    @property
+    def in_words(self) -> str:
+        """The answer, and how often it warned."""
+        return with_warnings(self.answer, self.warnings)
 
 
 def verdict_of(data_version: str, check: Path, report: Path) -> Verdict:
@@ -57,8 +63,14 @@ def verdict_of(data_version: str, check: Path, report: Path) -> Verdict:
         document = _mapping(report)
         if document.get("outcome") == "rejected" and document.get("inputs", {}).get("data version") == data_version:
             message, hint = str(document.get("message", "")), str(document.get("hint", ""))
-            return Verdict("rejected", message, hint, _checks(document, report))
+            patch = str((document.get("data") or {}).get("contract_patch") or "").splitlines()
+            return Verdict("rejected", message, hint, _checks(document, report), patch=patch)
     return Verdict("")
+
+
+def with_warnings(answer: str, n: int) -> str:
+    """Say an answer, and how many warnings came with it."""
+    return f"{answer}, {n} warning{'s' if n > 1 else ''}" if n else answer
 
 
 def details(verdict: Verdict) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 from collector.store.interface import Answer, Fate
 from collector.store.outcomes import Outcomes
 from collector.store.records import Records
+from collector.store.removing import Removing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from collector.store.interface import Batch
 
 
-class Adding(Records, Outcomes):
+class Adding(Records, Outcomes, Removing):
     """Adds deliveries within one transaction."""
 
     def add(self, project: int, batch: Batch, most_quarantined: int) -> Answer:
         """Take a delivery."""
-        answer = Answer()
+        answer, batch = Answer(), self._open(project, batch)
         add = {"records": self._records, "events": self._predictions, "outcomes": self._outcomes}[batch.kind]
         if batch.items:
             add(project, batch, answer)

@@ -73,6 +73,7 @@ class Batch:
     items: Sequence[Any]
     refused: Sequence[Refused] = ()
     replayed: dict[int, int] = field(default_factory=dict)  # place in the batch to id in the quarantine
+    spell: Callable[[bytes], bytes] = bytes  # from `Record.row` to the record as JSON
 
 
 class Fate(NamedTuple):
@@ -137,6 +138,28 @@ class Joined(NamedTuple):
     known: bytes  # msgpack: column to value
 
 
+class Removed(NamedTuple):
+    """A period whose rows are no longer here: somebody else has them, under this digest."""
+
+    period: str
+    start: int  # microseconds, half-open
+    stop: int
+    digest: str
+    rows: int
+    labelled: int
+    newest: int | None
+    version: int
+    removed: int  # when, microseconds
+
+
+class Until(NamedTuple):
+    """What is old enough to go, in microseconds; None keeps everything."""
+
+    happened: int | None = None  # predictions of what happened before,
+    received: int | None = None  # that came before, and outcomes that came before and have no prediction
+    refused: int | None = None  # quarantined before
+
+
 class Labels(NamedTuple):
     """How far labels have come, for one release and day."""
 
@@ -170,15 +193,24 @@ class Session(Protocol):
     def shape(self, project: str, columns: Sequence[str]) -> int:
         """Return the number of these columns in this order."""
 
+    def remove(self, project: str, period: Removed) -> bool:
+        """Close a period, whose rows `tidy` then removes; False if it has changed since it was described."""
+
+    def tidy(self, project: str, until: Until, most: int) -> int:
+        """Remove some of what may go, not more than `most` of a kind; returns how many, 0 when all is gone."""
+
 
 class View(Protocol):
     """One consistent look at everything."""
 
     def counts(self, project: str) -> dict[str, int]:
-        """Return records, predictions, outcomes, waiting, quarantined."""
+        """Return records, predictions, outcomes (all that were taken), waiting, quarantined, and what was removed."""
 
     def days(self, project: str) -> list[Day]:
         """Return the days that have rows, oldest first."""
+
+    def removed(self, project: str) -> list[Removed]:
+        """Return the periods whose rows were removed, oldest first."""
 
     def rows(self, project: str, start: int, end: int) -> Iterator[Row]:
         """Yield the rows of `[start, end)`, by event time and then key."""

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from collector.moments import DAY_US, EARLIEST
-from collector.store.interface import Day, Joined, Labels, Past, Quarantined, Row
+from collector.store.interface import Day, Joined, Labels, Past, Quarantined, Removed, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _FETCHED = 1000
 _UP = 1_000_000  # days, more than there are from year 1 to 1970
-COUNTS = ("records", "predictions", "outcomes", "waiting", "quarantined")
+REMOVED = ("removed_records", "removed_predictions", "removed_quarantined")
+COUNTS = ("records", "predictions", "outcomes", "waiting", "quarantined", *REMOVED)
 _QUARANTINED = "SELECT id, kind, received, sender, reasons, record FROM quarantine WHERE project = ? AND id"
 
 
@@ -30,7 +31,7 @@ class Looking:
         return found[0] if found else 0
 
     def counts(self, project: str) -> dict[str, int]:
-        """Return records, predictions, outcomes, waiting, quarantined."""
+        """Return records, predictions, outcomes (all that were taken), waiting, quarantined, and what was removed."""
         found = dict(self._db.all("SELECT name, n FROM counts WHERE project = ?", self._id(project)))
         return {name: found.get(name, 0) for name in COUNTS}
 
@@ -38,6 +39,12 @@ class Looking:
         """Return the days that have rows, oldest first."""
         sql = "SELECT day, rows, newest, version FROM days WHERE project = ? ORDER BY day"
         return [Day(*row) for row in self._db.all(sql, self._id(project))]
+
+    def removed(self, project: str) -> list[Removed]:
+        """Return the periods whose rows were removed, oldest first."""
+        sql = (f"SELECT {', '.join(Removed._fields)} FROM removed "  # noqa: S608 # names of ours
+               "WHERE project = ? ORDER BY start")  # fmt: skip
+        return [Removed(*row) for row in self._db.all(sql, self._id(project))]
 
     def rows(self, project: str, start: int, end: int) -> Iterator[Row]:
         """Yield the rows of `[start, end)`, by event time and then key."""

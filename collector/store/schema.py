@@ -2,7 +2,8 @@
 The tables, in the words of either database.
 
 Records lie by key, which begins with the event time where that is part of the key (`collector/keys.py`). What was
-replaced moves to `past`. `days` and `counts` are kept by the transactions that change what they count.
+replaced moves to `past`. `days` and `counts` are kept by the transactions that change what they count; of a period whose
+rows were `removed` its days stay, so that nobody takes the past for something that never was.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ TABLES = (
         PRIMARY KEY (project, day))""",
     """CREATE TABLE IF NOT EXISTS counts (
         project {int} NOT NULL, name TEXT NOT NULL, n {int} NOT NULL, PRIMARY KEY (project, name))""",
+    """CREATE TABLE IF NOT EXISTS removed (
+        project {int} NOT NULL, start {int} NOT NULL, stop {int} NOT NULL, period TEXT NOT NULL, digest TEXT NOT NULL,
+        rows {int} NOT NULL, labelled {int} NOT NULL, newest {int}, version {int} NOT NULL, removed {int} NOT NULL,
+        PRIMARY KEY (project, start))""",
     "CREATE TABLE IF NOT EXISTS clocks (project {int} PRIMARY KEY, newest_outcome {int} NOT NULL)",
     """CREATE TABLE IF NOT EXISTS quarantine (
         id {id}, project {int} NOT NULL, kind TEXT NOT NULL, received {int} NOT NULL, sender TEXT NOT NULL,

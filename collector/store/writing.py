@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collector.store.database import Database
-    from collector.store.interface import Answer, Batch
+    from collector.store.interface import Answer, Batch, Removed, Until
 
 
 class Numbers:
@@ -46,6 +46,14 @@ class Writing:
         self._db.run("INSERT INTO shapes (project, columns) VALUES (?, ?) ON CONFLICT DO NOTHING", number, spelt)
         found = self._db.one("SELECT id FROM shapes WHERE project = ? AND columns = ?", number, spelt)
         return int(found[0]) if found else 0
+
+    def remove(self, project: str, period: Removed) -> bool:
+        """Close a period, whose rows `tidy` then removes; False if it has changed since it was described."""
+        return self._adding.remove(self._project(project), period)
+
+    def tidy(self, project: str, until: Until, most: int) -> int:
+        """Remove some of what may go, not more than `most` of a kind; returns how many, 0 when all is gone."""
+        return self._adding.tidy(self._project(project), until, most)
 
     def finish(self) -> None:
         """Write what was counted."""

@@ -108,7 +108,7 @@ def test_killed_between_branch_and_ledger_the_next_run_registers_that_very_commi
     assert "shop-data@v1.1.0 has these rows already" in again.stderr
 
 
-def test_others_get_exactly_the_rows_of_a_version(site: Site) -> None:
+def test_others_get_exactly_the_rows_of_a_version(site: Site, tmp_path: Path) -> None:
     assert versions("shop", site.origin) == ["1.0.0", "1.1.0"]
     rows, delivered = load_data("shop", "v1.0.0", repository=site.origin), visits()
     old = delivered[delivered["day"] < "2024-03-01"]
@@ -122,6 +122,13 @@ def test_others_get_exactly_the_rows_of_a_version(site: Site) -> None:
     )
     assert got.returncode == 0, got.stderr
     assert sum(len(pd.read_parquet(path)) for path in (site.desk.path / "got").glob("*.parquet")) == len(old)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for command in (("init", "--no-scm"), ("import", "--rev", "shop-data@v1.0.0", str(site.origin), "data/shop/raw")):
+        done = subprocess.run([sys.executable, "-m", "dvc", "-q", *command], cwd=mine, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert sum(len(pd.read_parquet(path)) for path in (mine / "raw").glob("*.parquet")) == len(old)
+    assert "shop-data@v1.0.0" in (mine / "raw.dvc").read_text(), "the link is kept"
     for wrong, said in ((("shop", "2.0.0"), "no version '2.0.0'"), (("nobody", None), "no version in"), (("../x", None), "not a project")):  # fmt: skip
         with pytest.raises(DataError, match=said):
             load_data(*wrong, repository=site.origin)

@@ -84,6 +84,8 @@ def _collector(service: Collector) -> Server:
     settings = {
         "TOKENS": f"{SECRETS}/tokens", "WORK": f"{DATA}/parquet", "STORE": f"sqlite:///{DATA}/collector.db",
         "MAX_DISK_MB": str(service.max_disk_mb), "MIN_FREE_MB": str(service.min_free_mb),
+        "KEEP_PREDICTIONS_DAYS": f"{service.keep_predictions_days:g}",
+        "KEEP_QUARANTINE_DAYS": f"{service.keep_quarantine_days:g}",
     }  # fmt: skip
     secrets: dict[str, bytes | None] = {"tokens": _file(Path(service.tokens))}
     hints = {"tokens": f"COLLECTOR_TOKENS={service.tokens} python -m collector.tokens NAME send,read makes it"}

@@ -36,7 +36,7 @@ def reasons(answer) -> dict[str | None, str]:
     [
         (b"{", "is not JSON"),
         (b"nonsense", "is not JSON"),
-        (b"[1, 2]", "is not an object"),
+        (b"[1, 2]", "is not an object with names and values; an array of records is application/json"),
         (b'{"price": NaN}', "is not JSON"),
         (b'{"town": "M\xfcnchen"}', "is not UTF-8"),
         (b'{"town": "\\ud800"}', "is not JSON"),
@@ -188,7 +188,12 @@ def test_large_bodies_and_bombs(started):
     assert service.ask("POST", "/v1/shop/records", b"x", Content_Encoding="br")[0] == 415
     assert service.ask("POST", "/v1/shop/records", [row(n) for n in range(101)])[0] == 413
     assert service.ask("POST", "/v1/shop/records", b"{}", Content_Type="text/csv")[0] == 415
-    assert service.ask("POST", "/v1/shop/records", b"\xff\xfe{\0}\0")[0] == 400
+    for strange, said in ((b"\xff\xfe{\0}\0", "UTF-16"), (b"{\0}\0", "UTF-16"), (gzip.compress(b"{}"), "is gzip")):
+        status, problem = service.ask("POST", "/v1/shop/records", strange)
+        assert (status, said in problem["detail"]) == (400, True)
+    twice = gzip.compress(gzip.compress(b"{}"))
+    assert service.ask("POST", "/v1/shop/records", twice, Content_Encoding="gzip")[0] == 400
+    assert service.state()["quarantined"] == 0
     assert service.ask("POST", "/v1/shop/records", b"[{]", Content_Type="application/json")[0] == 400
     assert service.ask("POST", "/v1/shop/records", b"")[1]["accepted"] == 0
     assert service.state()["records"] == 0

@@ -71,13 +71,15 @@ def test_the_collector_takes_these_settings(monkeypatch: pytest.MonkeyPatch, tmp
     url = "postgresql://slipway:pass-word@db.example.org/slipway"
     monkeypatch.setenv("DB", url)
     monkeypatch.setenv("KEY", "k" * 32)
-    found = server("collector", services={"collector": {"store_env": "DB", "hash_key_env": "KEY"}})
+    wished = {"store_env": "DB", "hash_key_env": "KEY", "keep_predictions_days": 90, "keep_quarantine_days": 0.5}
+    found = server("collector", services={"collector": wished})
     for name, raw in found.secrets.items():
         (tmp_path / name).write_bytes(raw or b"x")
     told = found.variables("/d", str(tmp_path))
     assert "pass-word" not in str(told)
     settings = parse(["--bundle", "/b"], told)
     assert (settings.store, settings.hash_key, settings.bundle) == (url, "k" * 32, "/b")
+    assert (settings.keep_predictions_days, settings.keep_quarantine_days) == (90, 0.5)
 
 
 def test_events_are_of_models_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,6 +190,30 @@ def test_an_accepted_drift_is_the_new_normal(room: Room) -> None:
     assert not [item for item in result.checks if item.name == "drift age"]
 
 
+ERAS = {"eras": [{"name": name, "start": start, "end": end, "tables": shop.PARAMS["source"]["eras"][0]["tables"]} for name, start, end
+                 in (("old", "2024-01-01", "2024-09-01"), ("new", "2024-09-01", None))]}  # fmt: skip
+
+
+def test_a_backlog_does_not_make_itself_ordinary(room: Room) -> None:
+    """Four months of another source at once: the last is as the three before it, and all are unlike the year before."""
+    frame = shop.visits(months=12, per_month=1500)
+    autumn = frame["at"] >= "2024-09"
+    frame = frame.assign(age=frame["age"].mask(autumn, 20), town=frame["town"].mask(autumn, "elsewhere"))
+    check = {"drift": {"critical": ["age", "town"], "reference_periods": 3}}
+    hidden = room.checked(frame, **params(as_of="2025-01-01", check=check))
+    assert not [item for item in hidden.checks if item.name == "drift age"], "nobody said where another source begins"
+    told = params(as_of="2025-01-01", check=check, source=ERAS)
+    result = room.checked(frame, **told)
+    assert result.outcome is Outcome.REJECTED
+    assert found(result, "drift age").message.startswith("age in 2024-09 is not what it was: PSI ")
+    patch = yaml.safe_load(result.data["contract_patch"])["accepted"]
+    assert {(item["period"], item["change"]) for item in patch} >= {("2024-09", "drift age"), ("2024-09", "drift town")}
+    agreed = [{**item, "because": "it is meant"} for item in patch]
+    result = room.checked(frame, **told, contract={"accepted": agreed})
+    assert result.outcome is Outcome.PASSED, result.message
+    assert not [item for item in result.checks if item.name == "drift age"], "later versions are not told again"
+
+
 def folder(room: Room, *frames: pd.DataFrame) -> dict[str, Any]:
     """Deliver one Parquet file per month, so that the schema may change between them."""
     for place, frame in enumerate(frames, 1):

@@ -162,6 +162,11 @@ def test_years_without_an_era_are_not_missed(tmp_path):
     result = fresh(project, version(watermark=later.isoformat()), periods(CLOSED), later)
     assert result.outcome.exit_code == 0, result.message
 
+    taken_over = {"eras": eras, "collector": {"since": "2024-05-01"}}
+    project = shop.shop(tmp_path, params={"source": taken_over, "freshness": {"max_age_days": 3000}})
+    result = fresh(project, version(watermark=later.isoformat()), periods(CLOSED), later)
+    assert "4 of 23 periods that are due are there" in result.message, "the service goes on where the eras end"
+
 
 def test_now_may_be_a_day_or_a_moment():
     assert moment("2013-08-01", NOW) == datetime(2013, 8, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +99,20 @@ def test_a_rejected_delivery_changes_nothing_and_is_told_with_rows(world):
     assert result.data["details"][1] == f"  such as id 1000, at {frame['at'][1000]}, age -1"
     assert vars(world.branch) == before
     assert world.tags() == ["shop-data@v1.0.0"]
+
+
+def test_a_change_that_may_be_meant_comes_with_the_lines_that_accept_it(world):
+    world.deliver(3)
+    world.publish()
+    frame = shop.visits(4)
+    frame.loc[1000, "age"] = -1
+    world.deliver(4, frame=frame)
+    report = Path("reports/shop/check_data.json")
+    said = json.loads(report.read_text())
+    said["data"]["contract_patch"] = 'accepted:\n  - {period: "2024-04"}'
+    report.write_text(json.dumps(said))
+    (table,) = [table for table in world.publish().tables if table.title.startswith("To accept")]
+    assert table.rows == [("accepted:",), ('  - {period: "2024-04"}',)]
 
 
 @pytest.mark.parametrize(
