@@ -16,6 +16,8 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 import pytest
 
+from ci.adapters.http import ask
+from tests.integration.conftest import Checkout
 from tests.integration.registry import PASSWORD, running
 from tests.jenkins.controller import Built, Machine
 from tests.jenkins.site import GATE, GIT_PASSWORD, MAIN, Callers, Site
@@ -42,6 +44,7 @@ def site(harness: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         callers.end()
         for environment in made.doors:
             made.run("stop", "--env", environment).communicate(timeout=60)
+        made.run("stop", "--env", "staging", project="collector").communicate(timeout=60)
 
 
 def steps(built: Built) -> list[tuple[str, int]]:
@@ -164,6 +167,28 @@ def test_verify_and_reconcile_are_about_all_and_change_nothing_where_all_is_well
         for job in ("verify", "reconcile"):
             built = site.build(job, cause="TimerTrigger")
             assert (built.result, steps(built)) == ("SUCCESS", [("changed", 0), (job, 0)]), built.console[-4000:]
+
+
+def test_the_collection_service_is_delivered_by_the_same_pipeline_and_words_are_no_reason(site: Site) -> None:
+    port = site.name_the_collector()
+    site.push("takes records")
+    built = site.build("delivery")
+    assert built.result == "SUCCESS", built.console[-6000:]
+    once = ["repro", "changed", "gate", "package", "promote", "verify"]
+    assert steps(built) == [(step, 0) for step in once]  # the shop has nothing new
+    assert built.description == "collector v1.0.0, verify passed, staging"
+    _, headers, _ = ask(f"http://127.0.0.1:{port}/v2/health/ready")
+    assert headers["x-slipway-release"].startswith("collector@1.0.0;")
+
+    def changed(path: str) -> str:
+        with (site.workspace() / path).open("a") as file:
+            file.write("# words\n")
+        done = Checkout(site.workspace()).run("steps.changed")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert changed("NOTES.md") == "\n"
+    assert changed("collector/tokens.py") == "collector\n"
 
 
 def test_a_fork_is_judged_without_any_credential_rejected_and_never_deployed(site: Site) -> None:

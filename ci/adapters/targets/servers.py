@@ -85,7 +85,7 @@ def _collector(service: Collector) -> Server:
         "TOKENS": f"{SECRETS}/tokens", "WORK": f"{DATA}/parquet", "STORE": f"sqlite:///{DATA}/collector.db",
         "MAX_DISK_MB": str(service.max_disk_mb), "MIN_FREE_MB": str(service.min_free_mb),
     }  # fmt: skip
-    secrets: dict[str, bytes | None] = {"tokens": _file(Path(service.tokens))}
+    secrets: dict[str, bytes | None] = {"tokens": _file(Path(os.environ.get("COLLECTOR_TOKENS") or service.tokens))}
     hints = {"tokens": f"COLLECTOR_TOKENS={service.tokens} python -m collector.tokens NAME send,read makes it"}
     for name, variable in (("STORE", service.store_env), ("HASH_KEY", service.hash_key_env)):
         if variable:

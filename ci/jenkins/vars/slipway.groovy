@@ -112,6 +112,9 @@ private List bindings() {
     if (env.SLIPWAY_COLLECTOR_CREDENTIALS) {
         found << string(credentialsId: env.SLIPWAY_COLLECTOR_CREDENTIALS, variable: 'SLIPWAY_COLLECTOR_TOKEN')
     }
+    if (env.SLIPWAY_SENDERS_CREDENTIALS) {
+        found << file(credentialsId: env.SLIPWAY_SENDERS_CREDENTIALS, variable: 'COLLECTOR_TOKENS')
+    }
     if (env.SLIPWAY_REGISTRY_CREDENTIALS) {
         found << usernamePassword(credentialsId: env.SLIPWAY_REGISTRY_CREDENTIALS,
             usernameVariable: 'SLIPWAY_REGISTRY_USERNAME', passwordVariable: 'SLIPWAY_REGISTRY_PASSWORD')
