@@ -44,7 +44,14 @@ def main(
     project, common = run.project.name, shared()
     by = people.by(actor, reason)
     wish = Wish(
-        floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, approver, by.build, force
+        floors.wanted(release, project, target, common),
+        target,
+        by.actor,
+        by.reason,
+        origin,
+        people.name("--approver", approver),
+        by.build,
+        force,
     )
     place = floors.floor(project, target, common, say=run.say)
     chosen = wanted_strategy(project, common, target, strategy)

@@ -108,4 +108,5 @@ def _file(path: Path) -> bytes | None:
     if not path.exists():
         return None
     with said_plainly(path):
-        return path.read_bytes()
+        raw = path.read_bytes()
+    return raw if raw.strip() else None
