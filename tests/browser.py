@@ -88,7 +88,9 @@ class Browser:
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._events.append(self._message())
         found = self._call("Runtime.evaluate", expression=_LOOK, returnByValue=True)["result"]["value"]
-        return Seen(found, [said for event in self._events if (said := _complaint(event))])
+        sent = {event["params"]["requestId"]: event["params"]["request"]["url"]
+                for event in self._events if event["method"] == "Network.requestWillBeSent"}  # fmt: skip
+        return Seen(found, [said for event in self._events if (said := _complaint(event, sent))])
 
     def picture(self, file: Path) -> None:
         """Take a picture of the whole page that is open."""
@@ -124,20 +126,18 @@ class Browser:
         return message
 
 
-def _complaint(event: dict[str, Any]) -> str | None:
-    """Say what is wrong by an event, if anything is."""
+def _complaint(event: dict[str, Any], sent: dict[str, str]) -> str | None:
+    """Say what is wrong by an event, if anything is. For `/favicon.ico` browsers ask unasked: it is no part of a page."""
     about = event.get("params", {})
     match event.get("method"):
-        case "Log.entryAdded":
+        case "Log.entryAdded" if not str(about["entry"].get("url")).endswith("/favicon.ico"):
             return f"{about['entry']['level']}: {about['entry']['text']}"
         case "Runtime.consoleAPICalled":
             return f"console: {about['args']}"
         case "Runtime.exceptionThrown":
             return f"exception: {about['exceptionDetails']['text']}"
-        case "Network.loadingFailed":
-            return f"not loaded: {about['errorText']} {about.get('blockedReason', '')}"
-        case "Network.responseReceived" if about["response"]["status"] >= 400:
-            return f"{about['response']['status']}: {about['response']['url']}"
+        case "Network.loadingFailed" if not sent.get(about["requestId"], "/favicon.ico").endswith("/favicon.ico"):
+            return f"not loaded: {sent[about['requestId']]}: {about['errorText']}"
         case "Audits.issueAdded" if about["issue"]["code"] == "ContentSecurityPolicyIssue":
             return f"policy: {about['issue']['details']}"
     return None

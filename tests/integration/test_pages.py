@@ -80,6 +80,9 @@ class Site:
                     return self.send_error(404)
                 return super().do_GET()
 
+            def log_error(self, *_: Any) -> None:
+                """Say nothing: `/favicon.ico` is asked for, and is not there."""
+
             def log_request(self, code: Any = "-", size: Any = "-") -> None:
                 if int(code) == 200:
                     site.answered.add(self.path.lstrip("/"))

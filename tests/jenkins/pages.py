@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from tests.browser import WIDTH, Browser, Seen
-from tests.integration.test_pages import Site
+from tests.integration.test_pages import Site, served
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
 # The strictest that Jenkins has had as its default; newer ones add allow-same-origin.
 POLICY = "sandbox; default-src 'none'; img-src 'self'; style-src 'self';"
 PAPER = "rgb(244, 246, 248)"  # templates/report/report.css: --wash
+
+
+def looked_at(archive: Path, scratch: Path) -> tuple[list[str], list[str]]:
+    """
+    Serve an archive, and open every page of it: all that is wrong, and what was opened.
+
+    Of pages that differ in numbers and digests alone, one is opened: the same step, which ended alike.
+    """
+    pages = list({_likeness(page): page for page in published(archive)}.values())
+    browser = Browser(scratch / "browser")
+    try:
+        with served(Site(archive, scratch, POLICY)) as site:
+            found = [fault for page in pages for fault in faults(site, browser, page)]
+    finally:
+        browser.close()
+    return [*found, *not_archived(archive)], [str(page.relative_to(archive)) for page in pages]
 
 
 def published(archive: Path) -> list[Path]:
@@ -24,6 +41,10 @@ def published(archive: Path) -> list[Path]:
     what `archiveArtifacts` kept.
     """
     return sorted(archive.glob("*/html/*/**/*.html"))
+
+
+def _likeness(page: Path) -> tuple[str, str]:
+    return page.name, re.sub(r"[0-9a-f]{7,}|\d+", "0", page.read_text(encoding="utf-8"))
 
 
 def not_archived(archive: Path) -> list[str]:

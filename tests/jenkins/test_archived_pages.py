@@ -62,7 +62,7 @@ def test_a_lost_stylesheet_is_noticed(build: Site, browser: Browser) -> None:
     (page,) = published(build.folder)
     page.with_name("report.css").unlink()
     found = faults(build, browser, page)
-    assert any("404" in fault for fault in found)
+    assert any("not loaded" in fault for fault in found)
     assert any("no stylesheet" in fault for fault in found)
 
 

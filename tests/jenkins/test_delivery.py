@@ -17,9 +17,11 @@ from urllib.parse import quote, quote_plus, urlsplit
 import pytest
 
 from ci.adapters.http import ask
+from tests.browser import BROWSER
 from tests.integration.conftest import Checkout
 from tests.integration.registry import PASSWORD, running
 from tests.jenkins.controller import Built, Machine
+from tests.jenkins.pages import looked_at
 from tests.jenkins.site import GATE, GIT_PASSWORD, MAIN, Callers, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("delivery")]
@@ -202,6 +204,16 @@ def test_a_fork_is_judged_without_any_credential_rejected_and_never_deployed(sit
     assert steps(built) == [("repro", 0), ("changed", 0), ("gate", 3)]
     assert "gate rejected" in built.description
     site.git("checkout", "-q", "main")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on the path")
+def test_every_page_that_was_put_away_opens_legibly_under_jenkins_policy(site: Site) -> None:
+    found, opened = looked_at(site.root / "jenkins/archive", site.root)
+    assert found == []
+    assert {path.rsplit("/", 1)[1] for path in opened} >= {
+        "gate.html", "package.html", "promote.html", "verify.html", "rollback.html", "reconcile.html", "describe.html",
+        "repro.html", "changed.html", "evaluate.html", "check_data.html",
+    }  # fmt: skip
 
 
 def spellings(secret: str) -> set[str]:

@@ -15,7 +15,9 @@
  * | others | bad input, crashed, rolled back | turns red |
  */
 int call(Map options = [:], String step) {
-    return mapped(step, ended(options, step))
+    int code = ended(options, step)
+    env.SLIPWAY_CODE = "${code}"
+    return mapped(step, code)
 }
 
 /** Let the build end as a step did. */
