@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,9 @@ MAIN = {"BRANCH_NAME": "main"}
 
 @named
 def test_groovy_reads_no_files_and_takes_no_text_apart(file: Path) -> None:
-    assert not re.search(r"readJSON|readYaml|readProperties|readCSV|JsonSlurper|\.split\(|[^=]=~ |\.eachLine", code(file))
+    assert not re.search(
+        r"readJSON|readYaml|readProperties|readCSV|JsonSlurper|\.split\(|[^=]=~ |\.eachLine", code(file)
+    )
     assert ("readFile" in code(file)) is (file.name == "slipway.groovy")  # one line: what a step printed
 
 
@@ -47,6 +52,12 @@ def test_every_stage_runs_where_the_controller_says(controller: Controller, stub
     assert built.result == "SUCCESS", built.console[-2000:]
     assert {event["label"] for event in built.events("agent")} == {"gpu"}
     assert stub.ran()
+
+
+def test_a_rollback_has_an_executor_of_its_own_where_there_is_one(controller: Controller) -> None:  # noqa: F811
+    controller.agents["urgent"] = controller.agents["slipway"]
+    built = controller.build("rollback", {"REASON": "slow"}, variables={"SLIPWAY_URGENT_AGENT": "urgent"}).first
+    assert (built.result, {event["label"] for event in built.events("agent")}) == ("SUCCESS", {"urgent"})
 
 
 @pytest.mark.parametrize("file", [*PIPELINES[1:]], ids=lambda path: path.name)
@@ -107,3 +118,29 @@ def test_results_that_were_committed_by_mistake_are_not_taken_for_this_builds(
     built = controller.build("verify", {"PROJECT": "flights"}).first
     assert [event["failed"] for event in built.events("junit")] == [0]
     assert not list(controller.folder.glob("archive/*/artifacts/reports/all/old.xml"))
+
+
+def test_the_cache_of_the_guide_is_found_in_every_workspace(tmp_path: Path) -> None:
+    """The command that docs/how-to/agents-and-caches.md names, in two workspaces of one user."""
+    (words,) = re.findall(r"`dvc (cache dir --\w+) FOLDER`", (ROOT / "docs/how-to/agents-and-caches.md").read_text())
+    cache = tmp_path / "cache"
+
+    def dvc(workspace: str, *arguments: str) -> str:
+        folder = tmp_path / workspace
+        if not folder.is_dir():
+            subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+            subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=folder, env=variables, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    home = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "home/.config"), "DVC_NO_ANALYTICS": "1"}
+    variables = {**os.environ, **home}
+    dvc("one", *words.split(), str(cache))
+    assert dvc("two", "cache", "dir") == str(cache)

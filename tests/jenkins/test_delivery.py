@@ -22,7 +22,7 @@ from tests.integration.conftest import Checkout
 from tests.integration.registry import PASSWORD, running
 from tests.jenkins.controller import Built, Machine
 from tests.jenkins.pages import looked_at
-from tests.jenkins.site import GATE, GIT_PASSWORD, MAIN, Callers, Site
+from tests.jenkins.site import GATE, GIT_PASSWORD, MAIN, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("delivery")]
 FROM_BELOW = {"PROJECT": "shop", "REASON": "better"}
@@ -41,9 +41,8 @@ def site(harness: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     root = tmp_path_factory.mktemp("site")
     with running(root / "registry", "basic") as registry:
         made = Site(root, harness, int(urlsplit(registry.url).port or 0))
-        callers = Callers(made)
         yield made
-        callers.end()
+        made.callers.end()
         for environment in made.doors:
             made.run("stop", "--env", environment).communicate(timeout=60)
         made.run("stop", "--env", "staging", project="collector").communicate(timeout=60)
@@ -169,6 +168,16 @@ def test_verify_and_reconcile_are_about_all_and_change_nothing_where_all_is_well
         for job in ("verify", "reconcile"):
             built = site.build(job, cause="TimerTrigger")
             assert (built.result, steps(built)) == ("SUCCESS", [("changed", 0), (job, 0)]), built.console[-4000:]
+
+
+def test_where_nobody_calls_verification_is_inconclusive_and_yellow(site: Site) -> None:
+    site.callers.silent = True
+    with nothing_changes(site):
+        hurry = {"SLIPWAY_VERIFY_DEADLINE_S": "4"}
+        built = site.build("verify", {"PROJECT": "shop", "ENVIRONMENT": "staging"}, variables=MAIN | hurry)
+    site.callers.silent = False
+    assert (built.result, steps(built)) == ("UNSTABLE", [("verify", 4)]), built.console[-4000:]
+    assert "verify inconclusive, staging" in built.description
 
 
 def test_the_collection_service_is_delivered_by_the_same_pipeline_and_words_are_no_reason(site: Site) -> None:
