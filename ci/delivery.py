@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.errors import Outcome
 from ci.ledger.event import Kind
+from ci.params import SERVICES
 from ci.report import Check, Found, Result
 
 if TYPE_CHECKING:
@@ -22,23 +23,28 @@ _FINAL = (str(Outcome.ROLLED_BACK), str(Outcome.NOT_RESTORED))
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """A project's bundle as it lies in artifacts/, by digest, and what its ledger knows."""
+    """
+    A bundle by digest, and what its ledger knows: a project's as it lies in artifacts/, a service's as it would be made now.
+
+    `sources` are paths of what else goes into its release: a server, dependencies, a Dockerfile.
+    """
 
     project: str
     bundle: str
     history: History
+    sources: Sequence[str] = ()
 
 
-def changed(found: Sequence[Bundled], first: str | None, same_server: Callable[[str | None], bool]) -> Result:
+def changed(found: Sequence[Bundled], first: str | None, same: Callable[[str | None, Sequence[str]], bool]) -> Result:
     """
-    Name the projects that have something to judge and release.
+    Name the projects, and services, that have something to judge and release.
 
     Args:
         found: the bundles.
         first: the environment that releases enter first; None where there are no environments.
-        same_server: whether the server is as it was at a commit; when in doubt, it is not.
+        same: whether some paths are as they were at a commit; when in doubt, they are not.
     """
-    due = {item.project: _due(item, first, same_server) for item in found}
+    due = {item.project: _due(item, first, same) for item in found}
     checks = [
         Check(item.project, Found.PASSED, due[item.project] or f"{item.bundle[:12]} was released and delivered before")
         for item in found
@@ -50,16 +56,16 @@ def changed(found: Sequence[Bundled], first: str | None, same_server: Callable[[
 
 
 def every(projects: Sequence[str]) -> Result:
-    """Name every project."""
-    return Result(f"all {len(projects)} projects", data={"projects": list(projects)})
+    """Name every one of them."""
+    return Result(f"all {len(projects)} of them", data={"projects": list(projects)})
 
 
-def _due(item: Bundled, first: str | None, same_server: Callable[[str | None], bool]) -> str | None:
+def _due(item: Bundled, first: str | None, same: Callable[[str | None, Sequence[str]], bool]) -> str | None:
     """Say why a bundle is to be judged and released; None if that was done, to the end."""
     release = _released(item)
     if release is None:
         return f"{item.bundle[:12]} was never released"
-    if not same_server(release.git_commit):
+    if not same(release.git_commit, item.sources):
         return f"{release.name} has this bundle, but its server or its dependencies have changed since"
     if first and not item.history.bad(release.version) and not _arrived(item.history, release.version, first):
         return f"{release.name} has this bundle, but was never live in {first}"
@@ -108,7 +114,8 @@ def _project(name: str, steps: Mapping[str, Any]) -> str | None:
     if not told:
         return None
     last = max(told, key=lambda report: str(report.get("finished", "")))
-    facts = [_release(name, steps), _data(steps), f"{last.get('step')} {last.get('outcome')}", _where(steps)]
+    data = "" if name in SERVICES else _data(steps)
+    facts = [_release(name, steps), data, f"{last.get('step')} {last.get('outcome')}", _where(steps)]
     return ", ".join(fact for fact in facts if fact)
 
 

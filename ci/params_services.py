@@ -34,7 +34,8 @@ class Collector(Model):
         description="Environment variable with a PostgreSQL URL; if null, SQLite in the environment's own folder or volume.",
     )  # fmt: skip
     tokens: str = Field(
-        ".slipway/collector/tokens", description="File with a line per sender; it is kept with the environment."
+        ".slipway/collector/tokens",
+        description="File with a line per sender, kept with the environment; COLLECTOR_TOKENS names another one.",
     )
     hash_key_env: str | None = Field(
         None, pattern=EnvName, description="Environment variable with the key of sensitive columns that are hashed."

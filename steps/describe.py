@@ -24,7 +24,7 @@ def main(run: cli.Run) -> Result:
     from ci.report import Result
     from ci.shared import shared
 
-    line = described(*delivery.reports(shared().projects))
+    line = described(*delivery.reports(shared().running))
     run.tell(line)
     return Result(line)
 

@@ -1,7 +1,8 @@
 """
 Decide whether the challenger may take the champion's place.
 
-Reads   artifacts/<project>/, data/<project>/prepared/, `gate` in the project's params, both ledgers
+Reads   artifacts/<project>/, data/<project>/prepared/, `gate` in the project's params, both ledgers;
+        for --project collector all contracts and collector/: its smoke test is its gate
 Writes  reports/<project>/gate.json (gate_explain.json), reports/<project>/MODEL_CARD.md, one line in the ledger
 Exits   0 passed, 2 bad input, 3 rejected, 4 inconclusive, 5 unavailable
 """
@@ -28,22 +29,22 @@ if TYPE_CHECKING:
 @click.option("--anchor", metavar="FOLDER|REF|none", help="What losses add up from.  [default: as recorded]")
 @click.option("--explain", is_flag=True, help="Judge nothing; tell how much of the test set's budget is left.")
 def main(
-    run: cli.Run,
-    challenger: Path | None,
-    champion: str | None,
-    comparisons: str | None,
-    anchor: str | None,
+    run: cli.Run, challenger: Path | None, champion: str | None, comparisons: str | None, anchor: str | None,
     explain: bool,
-) -> Result:
+) -> Result:  # fmt: skip
     """Judge the challenger against the champion on the same test set; exit 3 if it may not be released."""
     from ci.adapters import comparisons as ledgers
+    from ci.adapters import services
     from ci.adapters.champions import FoundChampions
     from ci.adapters.live import champion_of
     from ci.gate.explain import explained
     from ci.gate.gate import Workplace, gate
+    from ci.params import SERVICES
     from ci.shared import shared
 
     project, common = run.project, shared()
+    if project.name in SERVICES:
+        return services.gate(challenger, run.say, champion=champion, anchor=anchor, explain=explain)
     store = ledgers.found(comparisons or common.ledger.comparisons)
     prepared = project.path("data", "prepared")
     if explain:

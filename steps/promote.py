@@ -42,9 +42,9 @@ def main(
     from ci.shared import shared
 
     project, common = run.project.name, shared()
-    by = people.by(actor, reason)
+    by, other = people.by(actor, reason), people.name("--approver", approver)
     wish = Wish(
-        floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, approver, by.build, force
+        floors.wanted(release, project, target, common), target, by.actor, by.reason, origin, other, by.build, force
     )
     place = floors.floor(project, target, common, say=run.say)
     chosen = wanted_strategy(project, common, target, strategy)

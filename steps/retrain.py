@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--because", type=click.Choice(["quality", "drift", "data"]),
               help="Open an incident by hand, which needs a reason; data: ask the project's policy.")  # fmt: skip
 @click.option("--reason", default="", show_default=False, help="Why; the job is told.")
+@click.option("--request", metavar="ID", help="With --here: by which whoever started this job finds it again.")
 @click.option(
     "--windows", type=click.Path(path_type=Path), metavar="FILE", help="Windows of another monitoring (JSON)."
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,23 +22,36 @@ if TYPE_CHECKING:
     from ci.shared import Shared
 
 SERVER = ("serving", "templates/serving", "templates/embedded", "requirements-serving.lock")
+SERVICE = ("templates/collector", "requirements-collector.lock")  # its code lies in its bundle
 _LIMIT = 16 << 20  # bytes of a report
 
 
 def look(shared: Shared) -> Result:
     """
-    Hold each bundle in artifacts/ against its project's ledger.
+    Hold each bundle in artifacts/, and each service that params.yaml names, against its ledger.
 
     Raises:
-        BadInput: a project has no bundle, or a ledger cannot be trusted.
+        BadInput: a project has no bundle, a service no code, or a ledger cannot be trusted.
         Unavailable: the ledger's remote does not answer.
     """
     first = shared.environments[0].name if shared.environments else None
     ledger = floors.ledger(shared)
+    digests: dict[str, tuple[str, Sequence[str]]] = {
+        name: (bundle.digest(_folder(name)), SERVER) for name in shared.projects
+    }
+    digests |= {name: (_service(), SERVICE) for name in shared.services.named}
     found = [
-        Bundled(name, bundle.digest(_folder(name)), ledger.history(name).trusted()) for name in shared.projects
+        Bundled(name, digest, ledger.history(name).trusted(), sources) for name, (digest, sources) in digests.items()
     ]  # fmt: skip
-    return changed(found, first, cache(lambda commit: commit is not None and same_since(commit, SERVER)))
+    return changed(found, first, cache(lambda commit, sources: commit is not None and same_since(commit, sources)))
+
+
+def _service() -> str:
+    """Return the digest of the bundle that `steps.package` would make of the collection service; nothing is kept."""
+    from ci.adapters import services
+
+    with tempfile.TemporaryDirectory(prefix="slipway-bundle-") as folder:
+        return services.made(Path(folder, "bundle")).digest
 
 
 def _folder(name: str) -> Path:

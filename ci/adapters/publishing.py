@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ci.data.held import Held
+    from ci.ledger.interface import By
     from ci.progress import Progress
     from ci.project import Project
     from ci.publishing.card import Card
@@ -55,6 +56,7 @@ def published(project: Project, options: Options, shared: Shared, progress: Prog
         BadInput: this checkout cannot be published from, or an option is wrong.
         Unavailable: a remote does not answer, or somebody else was quicker.
     """
+    by = people.by(options.actor, options.reason)
     dvc.initialised()
     checkout = Checkout(
         project, project.path("data", "raw"), project.path("data", "check.json"),
@@ -70,11 +72,11 @@ def published(project: Project, options: Options, shared: Shared, progress: Prog
         return card.draw(subject, former, proposal, project.path("reports", "data_card"))
 
     with dvc.alone():
-        result = publish(checkout, _desk(project, options, shared), draw)
+        result = publish(checkout, _desk(project, options, shared, by), draw)
         if result.outcome is Outcome.PASSED and not options.dry_run:
             result = result.because(checks=[*result.checks, *_spared(project, checkout)])
     version = result.data.get("name")
-    about = notifying.About("data", project.name, None, people.actor(options.actor), version)
+    about = notifying.About("data", project.name, None, by.actor, version)
     return notifying.told(result, about, shared, quiet=options.dry_run)
 
 
@@ -91,7 +93,7 @@ def _spared(project: Project, checkout: Checkout) -> list[Check]:
     return spare(project, lambda _: reader, lambda: reader.held, remove, checkout.raw)
 
 
-def _desk(project: Project, options: Options, shared: Shared) -> Desk:
+def _desk(project: Project, options: Options, shared: Shared, by: By) -> Desk:
     ledger = floors.ledger(shared)
     own = f"data/{project.name}"
     named = parse(Publish, {"branch": options.branch}, "--branch").branch if options.branch else None
@@ -99,8 +101,7 @@ def _desk(project: Project, options: Options, shared: Shared) -> Desk:
     if branch.endswith(".lock"):
         raise BadInput(f"--branch: {branch}: Git keeps this ending for itself")
     return Desk(
-        dvc.DvcCommand(shared.remote), GitBranch(ledger.refs, branch), ledger, people.by(options.actor, options.reason),
-        datetime.now(UTC), shared=branch != own, dry_run=options.dry_run,
+        dvc.DvcCommand(shared.remote), GitBranch(ledger.refs, branch), ledger, by, datetime.now(UTC), shared=branch != own, dry_run=options.dry_run,
     )  # fmt: skip
 
 

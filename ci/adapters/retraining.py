@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ci.adapters import floors
+from ci.adapters import floors, people
 from ci.adapters.freshness import SourceData
 from ci.adapters.freshness import as_of as read_date
 from ci.adapters.jenkins import Controller
@@ -71,6 +72,7 @@ class Options:
     as_of: str | None = None
     because: Cause | Literal["data"] | None = None
     reason: str = ""
+    request: str | None = None
     windows: Path | None = None
     close: bool = False
     here: bool = False
@@ -134,14 +136,15 @@ def run_here(project: Project, options: Options, say: Callable[[str], None]) -> 
         BadInput: no date, or params in which as_of cannot be moved. Unavailable: a step did not get what it needs.
     """
     now = datetime.now(UTC)
-    when = read_date(options.as_of, now.date())
-    request = sha256_of([project.name, str(when), now.isoformat()])
+    when, why = read_date(options.as_of, now.date()), people.words("--reason", options.reason)
+    if options.request and not re.fullmatch(r"[0-9a-f]{64}", options.request):
+        raise BadInput("--request: is no request of steps.retrain", hint="leave it out when you start this by hand")
+    request = options.request or sha256_of([project.name, str(when), now.isoformat()])
     attempt = Attempt(request=request, at=now, as_of=when)
-    ended = HereStarter(say).go_on(
-        Wanted(project.name, request, when, options.reason), attempt, lambda _: None, wait=True
-    )
+    ended = HereStarter(say).go_on(Wanted(project.name, request, when, why), attempt, lambda _: None, wait=True)
     outcome = ENDS[ended.status] if ended.status != "failed" else Outcome.BAD_INPUT
-    return Result(f"{project.name} as of {when}: {ended.told}", outcome, checks=[check_of(ended)])
+    facts = {"as of": str(when), "reason": why, "request": request[:12]}
+    return Result(f"{project.name} as of {when}: {ended.told}", outcome, checks=[check_of(ended)], facts=facts)
 
 
 def _history(project: str, common: Shared) -> History:
@@ -172,13 +175,14 @@ def _given(options: Options, history: History) -> Incident | None:
     """
     if options.because is None or options.because == "data":
         return None
-    if not options.reason.strip():
+    why = people.words("--reason", options.reason)
+    if not why:
         raise BadInput("--reason: missing: who starts a retraining by hand says why")
     live = history.live(str(options.env))
     if live is None:
         raise BadInput(f"--because: nothing is live in {options.env}")
     return Incident(key=f"{options.env}:v{live.version}:{live.number}", cause=options.because, version=live.version,
-                    at=datetime.now(UTC), why=options.reason[:1000])  # fmt: skip
+                    at=datetime.now(UTC), why=why[:1000])  # fmt: skip
 
 
 def _memory(environment: Environment, project: str, history: History, options: Options) -> Memory:

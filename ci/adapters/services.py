@@ -16,7 +16,7 @@ from ci.packaging.ways import Data, Service
 from ci.params import COLLECTOR
 from ci.project import find
 from ci.releasing import Desk, release
-from ci.report import finite, worst
+from ci.report import Result, finite, worst
 from ci.services.bundle import ServiceBundle, make
 from ci.services.image import COLLECTOR as IMAGE
 from ci.services.image import LOCK, as_a_collector
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ci.releasing import Request
-    from ci.report import Result
 
 KINDS = ("service", "data")
 FOLDER = Path("artifacts", COLLECTOR)
 VERDICT = Path("reports", COLLECTOR, "smoke.json")
+_TRIED = "smoke test: the service starts, takes a record and refuses another"
 _RUN = "a process environment runs it: steps.deploy --project collector ({uri})"
 
 
@@ -47,24 +47,49 @@ def package(asked: Request, say: Callable[[str], None]) -> Result:
     wrong = [kind for kind in asked.asked if kind not in KINDS]
     if wrong:
         raise BadInput(f"--as: {wrong[0]}: {COLLECTOR} has no such packaging", hint=f"any of {','.join(KINDS)}")
-    if asked.folder == FOLDER:
-        make([document(find(name)) for name in shared().projects], FOLDER)
-    bundle = ServiceBundle(asked.folder)
+    bundle = made(FOLDER) if asked.folder == FOLDER else ServiceBundle(asked.folder)
     if not asked.ungated:
-        say("smoke test: the service starts, takes a record and refuses another")
+        say(_TRIED)
         judge(bundle)
     return release(replace(asked, gate=VERDICT), desk(say, asked.ungated))
 
 
-def judge(bundle: ServiceBundle) -> None:
+def gate(challenger: Path | None, say: Callable[[str], None], **of_models: object) -> Result:
+    """
+    Make the bundle (but where one is named), and put it to its smoke test.
+
+    Raises:
+        BadInput: a contract that cannot be read, or an option that only a model's gate has.
+    """
+    for option in (name for name, value in of_models.items() if value):
+        raise BadInput(f"--{option}: {COLLECTOR} has none: its gate is its smoke test")
+    bundle = ServiceBundle(challenger) if challenger else made(FOLDER)
+    say(_TRIED)
+    return judge(bundle)
+
+
+def made(folder: Path) -> ServiceBundle:
+    """
+    Make the bundle of this checkout: its code, and the contracts of all projects.
+
+    Raises:
+        BadInput: no code, or a contract that cannot be read.
+    """
+    make([document(find(name)) for name in shared().projects], folder)
+    return ServiceBundle(folder)
+
+
+def judge(bundle: ServiceBundle) -> Result:
     """Write the verdict on which a release stands: for a service that is its smoke test, spelled as the gate spells its own."""
     checks = trials.tried(bundle)
     outcome = worst(checks)
     bad = next((check for check in checks if check.outcome.value == "rejected"), None)
     told = f"smoke test: {f'{bad.name}: {bad.message}' if bad else f'{len(checks)} checks'}"
+    data = {"challenger": bundle.digest}
     verdict = {"schema_version": 1, "step": "smoke", "outcome": outcome.value, "message": told,
-               "checks": [asdict(check) for check in checks], "data": {"challenger": bundle.digest}, "inputs": {}}  # fmt: skip
+               "checks": [asdict(check) for check in checks], "data": data, "inputs": {}}  # fmt: skip
     write_json(VERDICT, finite(verdict))
+    return Result(told, outcome, checks=checks, facts={"bundle": bundle.digest[:12]}, data=data)
 
 
 def desk(say: Callable[[str], None], ungated: str | None) -> Desk:

@@ -107,11 +107,15 @@ def ledger(history: History) -> Check:
     """Say whether the ledger can be believed."""
     if not history.doubts:
         return Check(
-            "ledger", Found.PASSED, f"{len(history.events)} events in an unbroken chain", n=len(history.events)
+            "ledger", Found.PASSED, f"{_events(len(history.events))} in an unbroken chain", n=len(history.events)
         )
     more = f" (and {len(history.doubts) - 1} more)" if len(history.doubts) > 1 else ""
     return Check("ledger", Found.REJECTED, f"not to be trusted: {history.doubts[0]}{more}",
                  extra={"doubts": list(history.doubts)})  # fmt: skip
+
+
+def _events(count: int) -> str:
+    return f"{count:,} event{'' if count == 1 else 's'}"
 
 
 def mark(history: History, version: str) -> Check:

@@ -79,10 +79,11 @@ def _files(checkout: Checkout, desk: Desk, ready: Ready, lock: bytes, base: str)
 
 
 def _message(ready: Ready, desk: Desk) -> str:
-    record = ready.record
+    record, by = ready.record, desk.by
+    said = f"{by.actor}: {by.reason}" if by.reason else by.actor
     return (
         f"Data {record.name}: {record.why}\n\n"
         f"{record.rows:,} rows of {record.first} to {record.last}, as of {record.as_of}; the data check passed.\n"
-        f"Published by {desk.by.actor}{f': {desk.by.reason}' if desk.by.reason else ''}. [skip ci]\n\n"
+        f"Published by {' '.join(said.split())}. [skip ci]\n\n"  # on one line, so that no word is a trailer
         f"{TRAILER}: {record.name}\n"
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from ci.adapters import floors, keys
+from ci.adapters import floors, keys, services
 from ci.ledger.interface import By
 from ci.model.bundles import Bundle
 from ci.shared import shared
@@ -62,6 +63,43 @@ def _live(record):
     from ci.ledger.event import Kind, drafted
 
     return drafted(record, kind=Kind.ASSIGNED, environment="staging", actor="ci", how="promoted")
+
+
+def test_a_service_that_is_named_is_released_when_its_code_a_contract_or_its_lock_changes(bundled, capsys):
+    for name in ("collector", "serving_code"):
+        Path(name).mkdir()
+    Path("serving").unlink()
+    Path("serving_code").rename("serving")
+    for name in ("collector/app.py", "serving/app.py", "requirements-collector.lock", "NOTES.md"):
+        Path(name).write_text("as_it = 'was'\n")
+    Path("params.yaml").write_text(Path("params.yaml").read_text() + "services: {collector: {}}\n")
+    bundled.git("add", "--all")
+    bundled.git("commit", "--quiet", "-m", "a service")
+    head = bundled.git("rev-parse", "HEAD")
+    floors.ledger(shared()).add(_live(registered(bundled, git_commit=head)))
+    assert printed(bundled, capsys) == "collector\n"
+    assert printed(bundled, capsys, "--all") == "toy\n"
+    assert printed(bundled, capsys, "--all", "--deployed") == "toy collector\n"
+    with tempfile.TemporaryDirectory() as folder:
+        digest = services.made(Path(folder, "b")).digest
+    record = release("1.0.0", project="collector", bundle=digest, git_commit=head)
+    floors.ledger(shared()).register(record, By("ci"))
+    floors.ledger(shared()).add(_live(record))
+    assert printed(bundled, capsys) == "\n"
+    for name, said in (("NOTES.md", "\n"), ("collector/app.py", "collector\n"),
+                       ("requirements-collector.lock", "collector\n"), ("projects/toy/contract.yaml", "collector\n")):  # fmt: skip
+        before = Path(name).read_text()
+        Path(name).write_text(f"{before}# other words\n" if name != "projects/toy/contract.yaml" else _wider(before))
+        assert printed(bundled, capsys) == said, name
+        Path(name).write_text(before)
+    shutil.rmtree("collector")
+    assert bundled.step("changed", project=None) == 2
+    assert "collector: no code" in bundled.report("changed", "all")["message"]
+
+
+def _wider(contract):
+    """Another contract: what senders may send has changed."""
+    return contract.replace("maximum: 10}", "maximum: 20}")
 
 
 @pytest.mark.parametrize("commit", [None, "f" * 40, "--output=owned"])

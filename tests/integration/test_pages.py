@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import shutil
 import subprocess
@@ -18,12 +19,12 @@ from matplotlib.image import imread, imsave
 from ci.errors import Outcome
 from ci.pages import write
 from ci.report import Check, Found, Picture, Result, StepReport, Table
+from tests.browser import BROWSER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEADER = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self'"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 PINK = (1.0, 0.0, 0.6)
 BANDS = {
     Outcome.PASSED: "#14713f",
@@ -57,10 +58,11 @@ class Shown:
 
 @dataclass
 class Site:
-    """A folder served with the header; `missing` names are answered by 404, `answered` were sent."""
+    """A folder served with a policy; `missing` names are answered by 404, `answered` were sent."""
 
     folder: Path
     scratch: Path
+    policy: str = HEADER
     missing: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
 
@@ -70,13 +72,16 @@ class Site:
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def end_headers(self) -> None:
-                self.send_header("Content-Security-Policy", HEADER)
+                self.send_header("Content-Security-Policy", site.policy)
                 super().end_headers()
 
             def do_GET(self) -> None:
                 if self.path.lstrip("/") in site.missing:
                     return self.send_error(404)
                 return super().do_GET()
+
+            def log_error(self, *_: Any) -> None:
+                """Say nothing: `/favicon.ico` is asked for, and is not there."""
 
             def log_request(self, code: Any = "-", size: Any = "-") -> None:
                 if int(code) == 200:
@@ -107,16 +112,23 @@ class Site:
         return Shown(imread(picture)[..., :3], done.stderr)
 
 
+@contextlib.contextmanager
+def served(site: Site) -> Iterator[Site]:
+    """Serve until the block ends."""
+    thread = threading.Thread(target=site.server.serve_forever, daemon=True)
+    thread.start()
+    yield site
+    site.server.shutdown()
+    site.server.server_close()
+    thread.join()
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path / "site", tmp_path)
     made.folder.mkdir()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with served(made):
+        yield made
 
 
 def report(outcome: Outcome, pictures: list[Picture]) -> StepReport:

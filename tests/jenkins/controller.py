@@ -123,11 +123,16 @@ class Controller:
         answers: list[dict[str, Any]] | None = None,
         changes: list[str] | None = None,
         abort_on: str | None = None,
+        restart_at: str | None = None,
         cause: str = "SCMTrigger",
         user: str | None = None,
         timeout_s: float = 900,
     ) -> Ran:
-        """Run one build; `variables` are what a multibranch job would set, `user` whoever pressed the button."""
+        """
+        Run one build; `variables` are what a multibranch job would set, `user` whoever pressed the button.
+
+        With `restart_at` it is restarted from a stage: nothing is left of the stages before it.
+        """
         place = self.folder / f"{job}-{self.number}"
         place.mkdir(parents=True)
         jobs = {name: {**about, "number": self.number} for name, about in self.jobs.items()}
@@ -147,6 +152,7 @@ class Controller:
             "credentials": self.credentials,
             "answers": answers or [],
             "abort_on": abort_on,
+            "restart_at": restart_at,
             "cause": "UserIdCause" if user else cause,
             "user": user,
             "workspaces": str(place / "workspaces"),

@@ -11,7 +11,7 @@ STEP = """
 import json, os, sys, pathlib
 place = pathlib.Path({place!r})
 name = os.environ["SLIPWAY_STEP"]
-given = {{key: value for key, value in os.environ.items() if key.startswith(("SLIPWAY_", "BUILD_USER"))}}
+given = {{key: value for key, value in os.environ.items() if key.startswith(("SLIPWAY_", "BUILD_USER", "COLLECTOR_"))}}
 with (place / "ran.jsonl").open("a") as ran:
     ran.write(json.dumps([name, given]) + chr(10))
 plan = json.loads((place / "plan.json").read_text())

@@ -163,7 +163,9 @@ def test_the_reference_lists_credentials_labels_locks_and_plugins() -> None:
     locks = {item for file in PIPELINES for item in re.findall(r"lock\(resource: ['\"]([^'\"]+)", file.read_text())}
     assert labels == {"slipway"}
     named = {lock.replace("${params.ENVIRONMENT}", "ENVIRONMENT") for lock in locks}
-    assert {*ids(), *labels, *named} <= set(page)
+    offered = {node["permanent"]["labelString"] for node in configuration()["jenkins"]["nodes"]}
+    assert {*ids(), *labels, *named, *offered} <= set(page)
+    assert labels <= offered
     pinned = dict(line.split(":") for line in (CONTROLLER / "plugins.txt").read_text().split() if ":" in line)
     listed = {name: row.split(" | ")[0].strip("`") for name, row in table("Plugins").items() if name in pinned}
     assert listed == pinned
@@ -212,6 +214,16 @@ def test_the_checklist_names_tests_that_exist_or_says_why_there_is_none() -> Non
             path = ROOT / file
             assert path.is_file(), f"{number}: {file}"
             assert f"def {test}(" in path.read_text() if test else True, f"{number}: {test}"
+
+
+def test_every_test_that_the_reference_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGE.read_text(encoding="utf-8"))
+    for file, test in named:
+        assert (ROOT / file).exists(), file
+        assert not test or f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+    stories = table("The stories")
+    assert len(stories) - 1 == 10 + 3  # must-show 2 has ten, 3 to 5 one each; less the heading
+    assert all("`tests/" in row for name, row in stories.items() if name != "what happens")
 
 
 def test_groovy_of_the_controller_compiles(tmp_path: Path) -> None:

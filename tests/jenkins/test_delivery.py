@@ -16,9 +16,13 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 import pytest
 
+from ci.adapters.http import ask
+from tests.browser import BROWSER
+from tests.integration.conftest import Checkout
 from tests.integration.registry import PASSWORD, running
 from tests.jenkins.controller import Built, Machine
-from tests.jenkins.site import GATE, GIT_PASSWORD, MAIN, Callers, Site
+from tests.jenkins.pages import looked_at
+from tests.jenkins.site import GATE, GIT_PASSWORD, MAIN, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("delivery")]
 FROM_BELOW = {"PROJECT": "shop", "REASON": "better"}
@@ -37,11 +41,11 @@ def site(harness: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     root = tmp_path_factory.mktemp("site")
     with running(root / "registry", "basic") as registry:
         made = Site(root, harness, int(urlsplit(registry.url).port or 0))
-        callers = Callers(made)
         yield made
-        callers.end()
+        made.callers.end()
         for environment in made.doors:
             made.run("stop", "--env", environment).communicate(timeout=60)
+        made.run("stop", "--env", "staging", project="collector").communicate(timeout=60)
 
 
 def steps(built: Built) -> list[tuple[str, int]]:
@@ -166,6 +170,38 @@ def test_verify_and_reconcile_are_about_all_and_change_nothing_where_all_is_well
             assert (built.result, steps(built)) == ("SUCCESS", [("changed", 0), (job, 0)]), built.console[-4000:]
 
 
+def test_where_nobody_calls_verification_is_inconclusive_and_yellow(site: Site) -> None:
+    site.callers.silent = True
+    with nothing_changes(site):
+        hurry = {"SLIPWAY_VERIFY_DEADLINE_S": "4"}
+        built = site.build("verify", {"PROJECT": "shop", "ENVIRONMENT": "staging"}, variables=MAIN | hurry)
+    site.callers.silent = False
+    assert (built.result, steps(built)) == ("UNSTABLE", [("verify", 4)]), built.console[-4000:]
+    assert "verify inconclusive, staging" in built.description
+
+
+def test_the_collection_service_is_delivered_by_the_same_pipeline_and_words_are_no_reason(site: Site) -> None:
+    port = site.name_the_collector()
+    site.push("takes records")
+    built = site.build("delivery")
+    assert built.result == "SUCCESS", built.console[-6000:]
+    once = ["repro", "changed", "gate", "package", "promote", "verify"]
+    assert steps(built) == [(step, 0) for step in once]  # the shop has nothing new
+    assert built.description == "collector v1.0.0, verify passed, staging"
+    _, headers, _ = ask(f"http://127.0.0.1:{port}/v2/health/ready")
+    assert headers["x-slipway-release"].startswith("collector@1.0.0;")
+
+    def changed(path: str) -> str:
+        with (site.workspace() / path).open("a") as file:
+            file.write("# words\n")
+        done = Checkout(site.workspace()).run("steps.changed")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert changed("NOTES.md") == "\n"
+    assert changed("collector/tokens.py") == "collector\n"
+
+
 def test_a_fork_is_judged_without_any_credential_rejected_and_never_deployed(site: Site) -> None:
     site.edit(train={"seed": 2, "estimator": {"max_iter": 1}, "parity_rows": 50},
               gate=GATE | {"metrics": {"auc": {"floor": 0.99}}})  # fmt: skip
@@ -177,6 +213,16 @@ def test_a_fork_is_judged_without_any_credential_rejected_and_never_deployed(sit
     assert steps(built) == [("repro", 0), ("changed", 0), ("gate", 3)]
     assert "gate rejected" in built.description
     site.git("checkout", "-q", "main")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on the path")
+def test_every_page_that_was_put_away_opens_legibly_under_jenkins_policy(site: Site) -> None:
+    found, opened = looked_at(site.root / "jenkins/archive", site.root)
+    assert found == []
+    assert {path.rsplit("/", 1)[1] for path in opened} >= {
+        "gate.html", "package.html", "promote.html", "verify.html", "rollback.html", "reconcile.html", "describe.html",
+        "repro.html", "changed.html", "evaluate.html", "check_data.html",
+    }  # fmt: skip
 
 
 def spellings(secret: str) -> set[str]:

@@ -15,8 +15,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.browser import BROWSER
 from tests.integration.conftest import BIN, ROOT, new_checkout
 from tests.jenkins.controller import Built, Controller, Machine
+from tests.jenkins.pages import looked_at
 from tests.jenkins.stub import MAKEFILE
 from tests.notices import receiver
 
@@ -115,6 +117,13 @@ def test_a_corrupt_delivery_ends_yellow_and_nothing_is_published(site: Site) -> 
     assert "shop-data@v1.0.0 stays the newest version; shop@example.org is told" in notice["hint"]
     wrong = april.iloc[7]
     assert f"  such as id {wrong['id']}, day {wrong['day']}T00:00:00, age -1" in notice["details"]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on the path")
+def test_every_page_that_was_put_away_opens_legibly_under_jenkins_policy(site: Site) -> None:
+    found, opened = looked_at(site.root / "jenkins/archive", site.root)
+    assert found == []
+    assert {path.rsplit("/", 1)[1] for path in opened} >= {"collect.html", "publish.html", "check_data.html"}
 
 
 def test_the_commit_that_publishes_starts_no_delivery_once_main_has_it(site: Site) -> None:

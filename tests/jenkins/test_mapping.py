@@ -35,7 +35,7 @@ FREE = {
     "verify": ["PROJECT"],
     "reconcile": ["PROJECT"],
     "watch": ["PROJECT"],
-    "retrain": ["PROJECT", "AS_OF", "REASON"],
+    "retrain": ["PROJECT", "AS_OF", "REASON", "REQUEST"],
     "freshness": ["PROJECT", "AS_OF", "REASON"],
 }
 

@@ -87,7 +87,7 @@ def _collector(service: Collector) -> Server:
         "KEEP_PREDICTIONS_DAYS": f"{service.keep_predictions_days:g}",
         "KEEP_QUARANTINE_DAYS": f"{service.keep_quarantine_days:g}",
     }  # fmt: skip
-    secrets: dict[str, bytes | None] = {"tokens": _file(Path(service.tokens))}
+    secrets: dict[str, bytes | None] = {"tokens": _file(Path(os.environ.get("COLLECTOR_TOKENS") or service.tokens))}
     hints = {"tokens": f"COLLECTOR_TOKENS={service.tokens} python -m collector.tokens NAME send,read makes it"}
     for name, variable in (("STORE", service.store_env), ("HASH_KEY", service.hash_key_env)):
         if variable:
@@ -110,4 +110,5 @@ def _file(path: Path) -> bytes | None:
     if not path.exists():
         return None
     with said_plainly(path):
-        return path.read_bytes()
+        raw = path.read_bytes()
+    return raw if raw.strip() else None

@@ -23,7 +23,7 @@ multibranchPipelineJob('slipway/delivery') {
 pipelineJob('slipway/promote') {
     description('Moves a release into the next environment.')
     parameters {
-        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/.')
+        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/. Or collector, the collection service.')
         stringParam('RELEASE', '', 'What to promote, such as v1.4.0. Empty: what is live in the environment below. The same bytes move; nothing is built.')
         choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to. The release must be live and verified in the environment below it.')
         stringParam('REASON', '', 'Why now; the ledger remembers it.')
@@ -49,7 +49,7 @@ pipelineJob('slipway/promote') {
 pipelineJob('slipway/rollback') {
     description('Sends all traffic back to a release that was well.')
     parameters {
-        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/.')
+        stringParam('PROJECT', 'flights', 'Which model: a folder below projects/. Or collector, the collection service.')
         choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to go back.')
         stringParam('TO', '', 'To which release. Empty: the last one that was live and verified.')
         stringParam('REASON', '', 'Why; the ledger remembers it.')
@@ -75,7 +75,7 @@ pipelineJob('slipway/rollback') {
 pipelineJob('slipway/verify') {
     description('Asks whether what runs is well; touches nothing.')
     parameters {
-        stringParam('PROJECT', '', 'Which model: a folder below projects/. Empty: each of them.')
+        stringParam('PROJECT', '', 'Which model: a folder below projects/. Or collector, the collection service. Empty: each of them.')
         choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to look. Nothing is changed.')
     }
     definition {
@@ -97,7 +97,7 @@ pipelineJob('slipway/verify') {
 pipelineJob('slipway/reconcile') {
     description('Puts right what a vanished runner left.')
     parameters {
-        stringParam('PROJECT', '', 'Which model: a folder below projects/. Empty: each of them.')
+        stringParam('PROJECT', '', 'Which model: a folder below projects/. Or collector, the collection service. Empty: each of them.')
         choiceParam('ENVIRONMENT', ['production', 'staging'], 'Where to put things right.')
     }
     definition {

@@ -15,7 +15,9 @@
  * | others | bad input, crashed, rolled back | turns red |
  */
 int call(Map options = [:], String step) {
-    return mapped(step, ended(options, step))
+    int code = ended(options, step)
+    env.SLIPWAY_CODE = "${code}"
+    return mapped(step, code)
 }
 
 /** Let the build end as a step did. */
@@ -111,6 +113,9 @@ private List bindings() {
     }
     if (env.SLIPWAY_COLLECTOR_CREDENTIALS) {
         found << string(credentialsId: env.SLIPWAY_COLLECTOR_CREDENTIALS, variable: 'SLIPWAY_COLLECTOR_TOKEN')
+    }
+    if (env.SLIPWAY_SENDERS_CREDENTIALS) {
+        found << file(credentialsId: env.SLIPWAY_SENDERS_CREDENTIALS, variable: 'COLLECTOR_TOKENS')
     }
     if (env.SLIPWAY_REGISTRY_CREDENTIALS) {
         found << usernamePassword(credentialsId: env.SLIPWAY_REGISTRY_CREDENTIALS,

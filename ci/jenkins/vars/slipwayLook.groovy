@@ -6,9 +6,9 @@
 void call() {
     env.SLIPWAY_NEWS = 'yes'
     if (sh(label: 'published data?', returnStatus: true, script: 'git log -1 --format=%B | grep -q "^Slipway-Data: "') == 0) {
-        env.SLIPWAY_NEWS = slipway.told('changed', since: env.SLIPWAY_BUILT ?: 'nothing')
+        env.SLIPWAY_NEWS = slipway.told('changed', since: env.SLIPWAY_BUILT ?: 'nothing') ? 'yes' : 'no'
     }
-    if (!env.SLIPWAY_NEWS) {
+    if (env.SLIPWAY_NEWS == 'no') {
         currentBuild.description = 'published data only: nothing to build'
     }
 }

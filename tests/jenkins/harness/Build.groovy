@@ -16,6 +16,7 @@ class Build {
     String description = ''
     String displayName
     int milestone = -1
+    boolean restarted
 
     Build(Map scenario, Map job, int number) {
         this.scenario = scenario

@@ -24,6 +24,7 @@ class Execution {
         build.tell(kind: 'options', options: pipeline.root.options.keySet() as List, triggers: pipeline.triggers)
         try {
             stage(pipeline.root, true)
+            if (build.scenario.restart_at && !build.restarted) { throw new Refused("there is no stage ${build.scenario.restart_at} at the top") }
         } catch (StepFailed failure) {
             build.say("${failure.result}: ${failure.message}")
             build.worsen(failure.result)
@@ -65,7 +66,7 @@ class Execution {
     }
 
     private void framed(StageSection section, boolean root) {
-        if (!root && skipped(section)) { return }
+        if (!root && (before(section) || skipped(section))) { return }
         section.begin()
         Map options = section.options
         Closure work = { inside(section, root) }
@@ -73,6 +74,18 @@ class Execution {
         if (options.lock) { work = wrapped(work) { locked(options.lock, it) } }
         if (options.timeout) { work = wrapped(work) { runtime.limited(Steps.millis(options.timeout), it) } }
         work()
+    }
+
+    /**
+     * Whether a build that was restarted from a stage has not come to it yet. Stages at the top alone can be restarted from;
+     * what earlier ones put into `env` is gone, parameters are what they were.
+     */
+    private boolean before(StageSection section) {
+        String from = build.scenario.restart_at
+        if (section.stage == from) { build.restarted = true }
+        if (!from || build.restarted || runtime.stages.size() > 1) { return false }
+        results[-1] = 'SKIPPED'
+        true
     }
 
     private static Closure wrapped(Closure inner, Closure outer) { return { outer(inner) } }
@@ -302,46 +315,5 @@ class Execution {
         Build other = controller.run(options.job.toString(), given)
         if (options.propagate && other.result != 'SUCCESS') { throw new StepFailed("${options.job} #${other.number}: ${other.result}", other.result) }
         [result: other.result, currentResult: other.result, number: other.number, description: other.description]
-    }
-}
-
-/** `environment {}`: assignments in order; `credentials()` binds a secret. */
-class EnvironmentSection extends Section {
-    final String name = 'environment'
-    final Map variables = [:]
-    private final Execution execution
-
-    EnvironmentSection(Execution execution) { this.execution = execution }
-
-    Map credentials(String id) {
-        Map found = execution.controller.credential(id)
-        [secret: found]
-    }
-
-    Object getProperty(String property) {
-        switch (property) {
-            case 'name': return 'environment'
-            case 'variables': return this.@variables
-            case 'env': return execution.runtime.env
-            case 'params': return execution.runtime.params
-        }
-        if (this.@variables.containsKey(property)) { return this.@variables[property] }
-        Object found = execution.runtime.variable(property)
-        if (found == null) { throw new Refused("environment: ${property} is not set here") }
-        found
-    }
-
-    void setProperty(String property, Object value) {
-        if (value instanceof Map && value.secret) {
-            Map found = value.secret
-            if (found.kind == 'usernamePassword') {
-                this.@variables.putAll(execution.secret([("${property}_PSW".toString()): found.password]))
-                this.@variables["${property}_USR".toString()] = found.username
-            } else {
-                this.@variables.putAll(execution.secret([(property): found.value ?: found.path]))
-            }
-            return
-        }
-        this.@variables[property] = value.toString()
     }
 }

@@ -9,7 +9,7 @@ from ci.ledger.event import Kind
 from ci.ledger.interface import By
 from tests.releases import MemoryLedger, bundle, release
 
-SAME = lambda commit: True  # noqa: E731
+SAME = lambda commit, sources: True  # noqa: E731
 FIRST = bundle("1.0.0")
 
 
@@ -58,7 +58,18 @@ def test_what_was_marked_bad_is_not_shipped():
 
 
 def test_a_new_server_is_a_reason_and_so_is_a_commit_that_nobody_knows():
-    assert names(ledger(live=True), same=lambda commit: False) == ["flights"]
+    assert names(ledger(live=True), same=lambda commit, sources: False) == ["flights"]
+
+
+def test_each_is_held_against_its_own_sources():
+    history = ledger(live=True).history("flights")
+    two = [Bundled("flights", FIRST, history, ("serving",)), Bundled("collector", FIRST, history, ("lock",))]
+    assert changed(two, "staging", lambda commit, sources: sources != ("lock",)).data["projects"] == ["collector"]
+
+
+def test_a_service_is_described_without_data():
+    package = REPORTS["package"] | {"finished": "1"}
+    assert described({"collector": {"package": package}}, {}) == "collector v1.4.0, package passed"
 
 
 def test_without_environments_a_release_is_the_end():

@@ -201,3 +201,18 @@ def test_the_list_names_versions_consumers_and_ways():
 
 def test_texts_stay_within_their_cell():
     assert in_markdown("a|b\n<script>[x](y) `c`") == r"a\|b \<script\>\[x\](y) \`c\`"
+
+
+def test_a_reason_stands_on_one_line_and_forges_no_trailer():
+    from types import SimpleNamespace
+
+    from ci.ledger.interface import By
+    from ci.publishing.committing import _message
+
+    record = SimpleNamespace(name="toy-data@v1.0.0", why="first", rows=1, first="a", last="b", as_of="c")
+    desk = SimpleNamespace(by=By("ann", "late\n\nSlipway-Data: flights-data@v9.0.0"))
+    said = _message(SimpleNamespace(record=record), desk)
+    assert "Published by ann: late Slipway-Data: flights-data@v9.0.0. [skip ci]\n" in said
+    assert [line for line in said.splitlines() if line.startswith("Slipway-Data: ")] == [
+        "Slipway-Data: toy-data@v1.0.0"
+    ]

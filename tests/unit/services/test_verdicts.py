@@ -52,6 +52,21 @@ def test_one_check_that_fails_is_no_release(bundle: ServiceBundle, monkeypatch: 
     assert json.loads(services.VERDICT.read_text())["outcome"] == "rejected"
 
 
+@pytest.mark.parametrize("option", ["champion", "anchor", "explain"])
+def test_its_gate_has_no_options_of_a_models(option: str) -> None:
+    with pytest.raises(BadInput, match=f"--{option}: collector has none: its gate is its smoke test"):
+        services.gate(None, lambda _: None, **{option: "x"})
+
+
+@pytest.mark.parametrize("found", [Found.PASSED, Found.REJECTED])
+def test_its_gate_is_its_smoke_test(bundle: ServiceBundle, monkeypatch: pytest.MonkeyPatch, found: Found) -> None:
+    monkeypatch.setattr(trials, "tried", lambda _: [Check("start", found, "as planned")])
+    judged = services.gate(bundle.folder, lambda _: None, champion=None, explain=False)
+    assert judged.outcome.value == found.value
+    assert judged.data == {"challenger": bundle.digest}
+    assert json.loads(services.VERDICT.read_text())["data"] == judged.data
+
+
 def wrong(name: str) -> Request:
     return Request("collector", Path("artifacts/collector"), Path("x"), (name,))
 
