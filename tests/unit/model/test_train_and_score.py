@@ -14,7 +14,7 @@ from ci.data.layout import TRAIN
 from ci.errors import BadInput
 from ci.files import read_json, sha256
 from ci.model import train as training
-from ci.model.scoring import Scorer
+from ci.model.scoring import Scorer, packed, unpacked
 from tests import shop
 from tests.unit.model.conftest import Workshop
 
@@ -63,6 +63,13 @@ def test_batches_of_any_size_answer_alike(workshop: Workshop, monkeypatch: pytes
     whole = scorer.score(rows)
     monkeypatch.setattr("ci.model.scoring._BATCH", 7)
     np.testing.assert_allclose(scorer.score(rows), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (0,)])
+def test_answers_travel_between_processes_as_they_are(shape: tuple[int, ...]) -> None:
+    answers = np.random.default_rng(0).random(shape)
+    again = unpacked(packed(answers))
+    assert (again.shape, again.dtype, again.tobytes()) == (answers.shape, answers.dtype, answers.tobytes())
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\x07", b"PK\x03\x04"])
