@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,14 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             with suppress(FileNotFoundError):
                 beside.unlink()
+
+
+def forgotten(folder: Path, pattern: str = ".*.part", older_s: float = 3600) -> None:
+    """Remove what killed processes left half-written in a folder; what is younger may be somebody's who is at work."""
+    for left in folder.glob(pattern):
+        with suppress(OSError):
+            if left.is_file() and left.stat().st_mtime < time.time() - older_s:
+                left.unlink()
 
 
 @contextmanager

@@ -113,12 +113,13 @@ def _turn(run: Run) -> Iterator[None]:
 
 def _forget(run: Run) -> None:
     """Remove the former report: whoever finds one afterwards must be able to trust that it is of this run."""
-    from ci.files import said_plainly
+    from ci.files import forgotten, said_plainly
 
     for suffix in (".json", ".xml", ".html"):
         with said_plainly(run.where(suffix)):
             run.where(suffix).unlink(missing_ok=True)
     shutil.rmtree(run.where("_files"), ignore_errors=True)
+    forgotten(run.where(".json").parent)
 
 
 def _write(run: Run, report: StepReport) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ci.adapters.collector import MISMATCH_HINT, Client, from_environment
 from ci.contract import plain
 from ci.errors import BadInput, Unavailable
-from ci.files import said_plainly, sha256, sha256_of
+from ci.files import forgotten, said_plainly, sha256, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,6 +132,7 @@ class CollectorReader:
         for path in folder.glob(f"{name}-*.parquet"):
             if path.stem.removeprefix(f"{name}-") == sha256(path):
                 return path
+        forgotten(folder)
         fresh = folder / f"{name}.parquet"
         if not self.client.save(held, fresh, self.table.max_mb << 20):
             return None

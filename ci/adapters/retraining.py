@@ -119,12 +119,8 @@ def _of_data(project: Project, options: Options, live: str | None, data: SourceD
         return Nothing(f"nothing is live in {options.env}: the delivery pipeline makes first releases")
     path = Path("data", project.name, "check.json")
     check = read_json(path) if path.is_file() else None
-    drift = (
-        drifted(check, project.contract.target, project.params.check.drift.critical)
-        if isinstance(check, dict)
-        else None
-    )
-    fresh = data.fresh(live, when)
+    fresh, critical = data.fresh(live, when), project.params.check.drift.critical
+    drift = drifted(check, project.contract.target, critical, fresh.former) if isinstance(check, dict) else None
     return renewal(project.params.retrain, str(options.env), live, fresh, drift, datetime.now(UTC))
 
 

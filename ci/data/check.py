@@ -136,7 +136,7 @@ def _freshness(project: Project, manifest: Manifest) -> Iterator[Check]:
 
 def _at_beginnings(project: Project, manifest: Manifest, profile: drift.Profile) -> Iterator[Check]:
     """
-    Judge the first period of each era as if it were the newest, and tell only of what rejects.
+    Judge the first period of each era as if it were the newest, and tell of what rejects, or was accepted.
 
     Where a year of another source arrives in one piece, its own months would be what is ordinary for its last one.
     """
@@ -147,6 +147,12 @@ def _at_beginnings(project: Project, manifest: Manifest, profile: drift.Profile)
             if serious:
                 yield from evolution.category_checks(later.period, findings, project.contract)
             yield from serious
+            moved = [item.name for item in findings if item.drifted]
+            if moved and not serious:
+                message = f"{', '.join(moved)} moved where rows began to come from {later.era}; nothing of it rejects"
+                share = len([name for name in moved if name != project.contract.target]) / max(len(findings), 1)
+                extra = {"start": later.start, "drifted": moved}
+                yield Check(f"beginning {later.period}", Found.PASSED, message, share, extra=extra)
 
 
 def _findings(profile: drift.Profile, project: Project, until: str | None = None) -> Iterator[drift.Finding]:

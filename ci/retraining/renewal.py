@@ -10,7 +10,7 @@ from ci.retraining.incidents import Nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from ci.params_retraining import Renewal
     from ci.retraining.rules import Fresh
@@ -25,11 +25,21 @@ class Drifted:
     weighty: Sequence[str]
 
 
-def drifted(check: Mapping[str, Any], target: str, critical: Sequence[str]) -> Drifted:
-    """Read the report of `steps.check_data`; `critical` columns and the target are weighty."""
+def drifted(check: Mapping[str, Any], target: str, critical: Sequence[str], former: date | None = None) -> Drifted:
+    """
+    Read the report of `steps.check_data`; `critical` columns and the target are weighty.
+
+    The beginning of an era that the live release, which knows all before `former`, has not learned from counts as well.
+    """
     found = [item for item in check.get("checks", []) if isinstance(item, dict)]
     columns = [str(item["name"]).removeprefix("drift ") for item in found if str(item.get("name")).startswith("drift ")]
     share = next((item.get("observed") for item in found if item.get("name") == "drift"), None)
+    for item in found:
+        extra = item.get("extra") or {}
+        unknown = former is None or str(extra.get("start"))[:10] >= former.isoformat()
+        if str(item.get("name")).startswith("beginning ") and unknown:
+            columns += [str(name) for name in extra.get("drifted", []) if name not in columns]
+            share = max(share or 0, item.get("observed") or 0)
     return Drifted(columns, share, [name for name in columns if name == target or name in critical])
 
 

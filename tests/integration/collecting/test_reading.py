@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,17 @@ def test_other_rows_than_promised_are_not_kept(reader: CollectorReader, service:
     with pytest.raises(Unavailable, match=f"rows with digest {service.digest[:12]} arrived, aaaaaaaaaaaa was promised"):
         reader.read(*MARCH)
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+
+
+def test_what_a_killed_run_left_half_fetched_goes_once_it_is_old(reader: CollectorReader, tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "collector" / "shop"
+    folder.mkdir(parents=True)
+    old, young = folder / ".2024-02-aa.parquet.x.part", folder / ".2024-03-bb.parquet.y.part"
+    for left in (old, young):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    reader.read(*MARCH)
+    assert [old.exists(), young.exists()] == [False, True], "the young one may be somebody's who is at work"
 
 
 def test_what_was_damaged_in_the_cache_is_fetched_again(

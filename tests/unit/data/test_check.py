@@ -212,6 +212,8 @@ def test_a_backlog_does_not_make_itself_ordinary(room: Room) -> None:
     result = room.checked(frame, **told, contract={"accepted": agreed})
     assert result.outcome is Outcome.PASSED, result.message
     assert not [item for item in result.checks if item.name == "drift age"], "later versions are not told again"
+    began = found(result, "beginning 2024-09")
+    assert (began.outcome, set(began.extra["drifted"])) == (Found.PASSED, {"age", "town"})
 
 
 def folder(room: Room, *frames: pd.DataFrame) -> dict[str, Any]:

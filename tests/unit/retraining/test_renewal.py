@@ -67,6 +67,17 @@ def test_the_report_of_the_check_is_read():
     assert drifted({}, "late", []) == Drifted([], None, [])
 
 
+@pytest.mark.parametrize(
+    ("former", "columns"), [(None, ["seats", "late"]), (date(2013, 7, 1), ["seats", "late"]), (date(2023, 2, 1), [])]
+)
+def test_an_era_that_the_live_release_does_not_know_is_news(former, columns):
+    began = {"name": "beginning 2023-01", "observed": 0.4, "outcome": "passed",
+             "extra": {"start": "2023-01-01T00:00:00", "drifted": ["seats", "late"]}}  # fmt: skip
+    document = {"checks": [{"name": "drift", "observed": 0.0, "outcome": "passed"}, began]}
+    found = drifted(document, "late", ["carrier"], former)
+    assert found == Drifted(columns, 0.4 if columns else 0.0, ["late"] if columns else [])
+
+
 def data(world, **changes):
     given = asked({"on": "always"}, fresh=FRESH)
     return world.run(given=given.model_copy(update=changes))
