@@ -89,7 +89,9 @@ def drawn(judge: Judge, path: Path) -> list[Picture]:
             axis.axhline(-math.log10(item.alpha), color="#b3261e", linestyle=":", linewidth=1)
         axis.axhline(-math.log10(item.go_on_alpha), color="#1b6e3c", linestyle=":", linewidth=1)
         axis.set_ylabel(f"{item.name}\nlog₁₀ evidence", fontsize=8)
-        axis.legend(loc="upper left", fontsize=7, frameon=False)
+        axis.legend(
+            loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, frameon=False
+        )  # beside, not over the lines
     if not days[-1]:
         axes[-1].set_xlabel("seconds since the first window")
     with replacing(path) as beside:

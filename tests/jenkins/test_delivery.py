@@ -178,6 +178,7 @@ def test_where_nobody_calls_verification_is_inconclusive_and_yellow(site: Site) 
     site.callers.silent = False
     assert (built.result, steps(built)) == ("UNSTABLE", [("verify", 4)]), built.console[-4000:]
     assert "verify inconclusive, staging" in built.description
+    assert list(site.root.glob("jenkins/archive/verify-*/artifacts/.slipway/evidence/*.json"))  # it can be replayed
 
 
 def test_the_collection_service_is_delivered_by_the_same_pipeline_and_words_are_no_reason(site: Site) -> None:

@@ -85,3 +85,14 @@ def test_the_collector_takes_these_settings(monkeypatch: pytest.MonkeyPatch, tmp
 def test_events_are_of_models_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     found = server("collector", events={"url": URL})
     assert not [name for name in found.settings if "EVENTS" in name]
+
+
+def test_the_environment_of_a_step_names_other_senders_and_an_empty_file_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "senders").write_text("front-door send 00\n")
+    (tmp_path / "empty").write_text("\n")
+    named = {"collector": {"tokens": str(tmp_path / "empty")}}
+    assert server("collector", services=named).secrets["tokens"] is None
+    monkeypatch.setenv("COLLECTOR_TOKENS", str(tmp_path / "senders"))
+    assert server("collector", services=named).secrets["tokens"] == b"front-door send 00\n"
