@@ -71,6 +71,7 @@ class Environments:
         return Question(
             state.project, state.environment, arm(state, candidate), baseline, state.weights.get(candidate, 0.0), now(),
             self._moves.router.admin, self._moves.router.address, shadow=state.mark(),
+            restarts=self._moves.restarts(state, candidate),
         )  # fmt: skip
 
     def roll_out(self, release: Release, strategy: Strategy, verifier: Verifier, who: str) -> Moved:
