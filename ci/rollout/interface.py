@@ -108,6 +108,9 @@ class Running(Protocol):
     def actual(self) -> Actual:
         """Look at what runs; nothing is changed."""
 
+    def glance(self) -> Actual:
+        """Look at what is meant to run and who holds it, at no server: quick; `drift` stays empty."""
+
     def roll_out(self, release: Release, strategy: Strategy, verifier: Verifier, who: str) -> Moved:
         """
         Move traffic to a release under a strategy; on a bad verdict, back.
