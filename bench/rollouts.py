@@ -45,6 +45,8 @@ class Load:
     versions: dict[str, int] = field(default_factory=dict)
     faulty: dict[str, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    last: dict[str, float] = field(default_factory=dict)  # when the last request was sent that a release answered
+    pause_s: float = 0.0
 
     def __enter__(self) -> Self:
         self._done, self._lock = threading.Event(), threading.Lock()
@@ -80,9 +82,12 @@ class Load:
                 self.sent += 1
                 self.seconds.append(time.monotonic() - began)
                 self.versions[version] = self.versions.get(version, 0) + 1
+                self.last[version] = max(began, self.last.get(version, 0.0))
                 if fault:
                     self.failures.append(fault)
                     self.faulty[version] = self.faulty.get(version, 0) + 1
+            if self.pause_s:
+                time.sleep(self.pause_s)
 
 
 @dataclass
@@ -161,9 +166,9 @@ def replacements(place: Place, times: int) -> None:
         place.deploy(place.a if turn % 2 else place.b, Strategy(kind="rolling"))
 
 
-def promotions(place: Place, times: int) -> list[float]:
-    """Promote and roll back; return seconds from command to end of the roll-backs."""
-    took = []
+def promotions(place: Place, times: int, load: Load) -> dict[str, float]:
+    """Promote and roll back; return the slowest roll-back, from command to effect (no caller gets the other one) and to end."""
+    took, effective = [], []
     for _ in range(times):
         live = place.running.actual().live
         there, back = (place.b, place.a) if live == "1.0.0" else (place.a, place.b)
@@ -171,7 +176,9 @@ def promotions(place: Place, times: int) -> list[float]:
         began = time.monotonic()
         place.running.roll_back(back, "bench")
         took.append(time.monotonic() - began)
-    return took
+        time.sleep(0.2)  # whoever is still waited for was sent before
+        effective.append(load.last[f"flights@{there.version}"] - began)
+    return {"slowest rollback, effective_s": round(max(effective), 2), "slowest rollback, ended_s": round(max(took), 2)}
 
 
 def kill(place: Place, name: str, times: int, pause_s: float = 2.0) -> None:
@@ -198,19 +205,19 @@ def main() -> None:
         try:
             place.deploy(place.a)
             for name, work in {
-                "weight changes": lambda: weights(place, 100 // share),
-                "replacements": lambda: replacements(place, 20 // share),
-                "promotions and rollbacks": lambda: promotions(place, 10 // share),
-                "server killed": lambda: kill(place, "flights-", max(1, 5 // share)),
-                "Envoy killed": lambda: kill(place, "envoy", 1, 3.0),
+                "weight changes": lambda _: weights(place, 100 // share),
+                "replacements": lambda _: replacements(place, 20 // share),
+                "promotions and rollbacks": lambda load: promotions(place, 10 // share, load),
+                "server killed": lambda _: kill(place, "flights-", max(1, 5 // share)),
+                "Envoy killed": lambda _: kill(place, "envoy", 1, 3.0),
             }.items():
                 with place.load() as load:
-                    found = work()
+                    found = work(load)
                 ordered = sorted(load.seconds)
                 told[name] = {
                     "requests": load.sent, "failed": len(load.failures), "of": sorted(set(load.failures)),
                     "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 1),
-                    **({"slowest rollback_s": round(max(found), 2)} if found else {}),
+                    **(found or {}),
                 }  # fmt: skip
                 print(name, told[name], file=sys.stderr, flush=True)
         finally:

@@ -81,13 +81,13 @@ class DockerPlace:
     @property
     def environment(self) -> Environment:
         target = {"kind": "docker", "prefix": self.prefix}
-        return Environment(name="staging", target=target, **{"lease_s": 5, **self.settings})  # type: ignore[arg-type]
+        return Environment(name="staging", **{"target": target, "lease_s": 5, **self.settings})  # type: ignore[arg-type]
 
     def open(self) -> Any:
         return environments.running("flights", self.environment, self.shared)
 
     def target(self) -> DockerTarget:
-        images = Images(registry.found(self.shared.registry), self.shared.registry)
+        images = Images(self.shared.registry)
         return DockerTarget(self.engine, self.base, self.environment.target, images)  # type: ignore[arg-type]
 
     def store(self) -> EngineState:

@@ -136,6 +136,10 @@ class MemoryRunning:
         weights = {self.live: 100.0} if self.live else {}
         return Actual(self.live, weights, held_by=self.held_by, drift=tuple(self.drift))
 
+    def glance(self):
+        """Look at it quickly."""
+        return self.actual()
+
     def roll_out(self, record, strategy, verifier, who):
         """Move traffic to a release."""
         return self._move(record, who, "roll out")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from ci.adapters import keys, registry
 from ci.adapters.engine import Docker
 from ci.adapters.process import run
-from ci.adapters.releasing import login
 from ci.errors import BadInput, Unavailable
 from ci.packaging import archive
 from ci.packaging.inside import ASK, python
@@ -88,7 +87,7 @@ class AskServer:
         trusted = ",".join(str(path) for path in keys.trusted_files(self.shared.signing))
         options = ["--model", uri(place, packaged), "--port", "0", "--trusted-keys", trusted]
         options += ["--registry-ca", place.ca] if place.ca else []
-        named = login(place, os.environ)
+        named = registry.login(place)
         secret = {"SLIPWAY_SERVING_REGISTRY_LOGIN": ":".join(named)} if named else {}
         with subprocess.Popen(
             [sys.executable, "-m", "serving", *options],
@@ -117,7 +116,7 @@ class AskImage:
     def ask(self, release: Release, packaged: Packaged, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Get the image, start it, and ask from inside: an engine may be far away."""
         place = self.shared.registry
-        engine = Docker(self.shared.image.timeout_s, login(place, os.environ))
+        engine = Docker(self.shared.image.timeout_s, registry.login(place))
         if place.url:
             image = engine.pull(f"{host(place)}/{packaged.repository}@{packaged.digest}").id
         else:

@@ -95,7 +95,7 @@ class GitLedger:
         )  # fmt: skip
         there = self._last(draft, None, commit)
         if there.release != version.digest:
-            raise Quicker(f"{version.name}: somebody else was quicker: {there.actor} at {there.at}", hint="run it again: the version will be another")  # fmt: skip
+            raise Quicker(f"{version.name}: somebody else was quicker: {there.actor} at {there.when}", hint="run it again: the version will be another")  # fmt: skip
         return there
 
     def add(self, draft: Draft, seen: History | None = None) -> Event:
@@ -119,13 +119,20 @@ class GitLedger:
         raise Unavailable(f"{draft.name}: {_TRIES} times somebody else wrote to the ledger first", hint="run it again")
 
     def _placed(self, draft: Draft, history: History, commit: str) -> Event:
-        """Give a draft its place; time never runs backwards, whatever this machine's clock says."""
+        """
+        Give a draft its place; time never runs backwards, whatever this machine's clock says.
+
+        Several events within a second get stamps that are ahead of the clock: then it also says when it happened.
+        """
         last = history.events[-1] if history.events else None
-        at = self.clock()
+        at = now = self.clock()
+        told = {name: getattr(draft, name) for name in Draft.model_fields}
         if last:
-            at = max(at, moment_of(last.at) + timedelta(seconds=1))
+            at = max(now, moment_of(last.at) + timedelta(seconds=1))
+            if draft.happened is None and at > now:
+                told["happened"] = max(spelled(now), last.when)
         event = Event(
-            **{name: getattr(draft, name) for name in Draft.model_fields},
+            **told,
             number=last.number + 1 if last else 1,
             previous=history.tip,
             commit=commit,
@@ -196,7 +203,7 @@ def _nobody_was_quicker(draft: Draft, seen: History, now: History) -> None:
     before, after = seen.live(environment), now.live(environment)
     if after and (before is None or after.number != before.number):
         raise Quicker(
-            f"{environment}: somebody else was quicker: {after.name} by {after.actor} at {after.at}",
+            f"{environment}: somebody else was quicker: {after.name} by {after.actor} at {after.when}",
             hint="look at `python -m steps.status`, and promote again if it is still right",
         )
 

@@ -17,11 +17,10 @@ from ci.releasing import Desk, Request, release
 from ci.shared import shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ci.packaging.interface import Registry
     from ci.packaging.way import Way
-    from ci.params_packaging import Registry as Place
     from ci.project import Project
     from ci.report import Result
     from ci.shared import Shared
@@ -95,16 +94,9 @@ def furnished(
 
 def engine(settings: Shared) -> Callable[[], Docker]:
     """Return what connects to the engine, with the registry's password for pushes."""
-    return partial(Docker, settings.image.timeout_s, login(settings.registry, os.environ))
+    return partial(Docker, settings.image.timeout_s, registry.login(settings.registry))
 
 
 def vulnerable(settings: Shared) -> Path | None:
     """Return where known vulnerabilities are listed, if they are."""
     return Path(settings.image.vulnerabilities) if settings.image.vulnerabilities else None
-
-
-def login(place: Place, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the registry's name and password for the engine's own push; `registry.found` has checked that they are set."""
-    if place.username_env and place.password_env:
-        return environ[place.username_env], environ[place.password_env]
-    return None

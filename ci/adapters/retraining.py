@@ -159,7 +159,7 @@ def _starter(common: Shared, say: Callable[[str], None]) -> Starter:
 
 
 def _born(history: History) -> dict[str, datetime]:
-    return {event.version: moment_of(event.at) for event in history.events if event.kind is Kind.REGISTERED}
+    return {event.version: moment_of(event.when) for event in history.events if event.kind is Kind.REGISTERED}
 
 
 def _given(options: Options, history: History) -> Incident | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ci.adapters.targets.process import free_port
 from ci.errors import Unavailable
 from ci.report import Check, Found
-from ci.services.bundle import CODE
+from ci.services import CODE
 from ci.services.image import senders
 from ci.services.smoke import smoke
 

@@ -29,7 +29,6 @@ def _is_moment(text: str) -> str:
     return text
 
 
-_LATE_S = 60
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 Moment = Annotated[str, AfterValidator(_is_moment)]
 
@@ -85,7 +84,7 @@ class Draft(Model):
     packagings: dict[str, Digest] = Field(default_factory=dict, description="What runs: digests in the registry.")
     record: Release | None = Field(None, description="The whole record (registered).")
     data: DataVersion | None = Field(None, description="The whole record of a data version (registered).")
-    happened: Moment | None = Field(None, description="When it did, where the ledger heard of it only later.")
+    happened: Moment | None = Field(None, description="When it did, where that was before it was written.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Draft:
@@ -147,10 +146,8 @@ class Event(Draft):
 
     @property
     def when(self) -> str:
-        """The moment from which on it is true: when it was written, or happened, if that was more than a minute before."""
-        if self.happened and (moment_of(self.at) - moment_of(self.happened)).total_seconds() > _LATE_S:
-            return self.happened
-        return self.at
+        """The moment from which on it is true: when it happened, as far as that was told, and no later than it was written."""
+        return min(self.at, self.happened or self.at)
 
     def signed_part(self) -> dict[str, object]:
         """Return what the signature is about: all but itself; events of releases were signed before data had any."""

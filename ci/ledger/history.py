@@ -74,15 +74,18 @@ class History:
         """
         Return what was known at a moment (inclusive): whatever is asked of it, the answer was true then.
 
-        What the ledger heard of late counts from when it happened, but never from before what it came after in its
-        environment: a clock that was wrong puts nothing into another order.
+        What the ledger heard of late counts from when it happened, but never from before its release was registered, nor
+        from before what it came after in its environment: a clock that was wrong puts nothing into another order.
         """
         known: list[Event] = []
         latest: dict[str | None, str] = {}
+        born: dict[str, str] = {}
         for event in self.events:
-            when = max(event.when, latest.get(event.environment, "")) if event.environment else event.when
+            when = max(event.when, latest.get(event.environment, ""), born.get(event.version, ""))
             if event.kind is Kind.ASSIGNED:
                 latest[event.environment] = when
+            elif event.kind is Kind.REGISTERED:
+                born.setdefault(event.version, when)
             if moment_of(when) <= moment:
                 known.append(event)
         return History(self.project, known, self.doubts, self.notes)

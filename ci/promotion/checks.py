@@ -122,7 +122,7 @@ def mark(history: History, version: str) -> Check:
     """Say whether somebody marked a release bad."""
     bad = history.bad(version)
     if bad:
-        return Check("mark", Found.REJECTED, f"{bad.name} was marked bad by {bad.actor} at {bad.at}: {bad.reason}")
+        return Check("mark", Found.REJECTED, f"{bad.name} was marked bad by {bad.actor} at {bad.when}: {bad.reason}")
     return Check("mark", Found.PASSED, "nobody marked it bad")
 
 
@@ -189,7 +189,9 @@ def _order(history: History, wish: Wish, place: int, order: Sequence[Environment
     if not look.verified:
         return [
             live,
-            Check("verified below", Found.REJECTED, f"the last look at it in {below} ({look.at}) did not find it well"),
+            Check(
+                "verified below", Found.REJECTED, f"the last look at it in {below} ({look.when}) did not find it well"
+            ),
         ]
     evidence = ", ".join(
         f"{name} {digest.removeprefix('sha256:')[:12]}" for name, digest in sorted(look.evidence.items())

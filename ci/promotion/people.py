@@ -40,7 +40,7 @@ def four_eyes(
     others = [event for event in valid if not same_person(event.actor, requester)]
     if others:
         last = others[-1]
-        return Check("four eyes", Found.PASSED, f"approved by {last.actor} at {last.at}"), last.actor
+        return Check("four eyes", Found.PASSED, f"approved by {last.actor} at {last.when}"), last.actor
     if not policy.four_eyes:
         return Check("four eyes", Found.PASSED, "nobody else has to agree here"), None
     return _nobody(policy, requester, given, valid), None
@@ -59,7 +59,7 @@ def _nobody(policy: Approvals, requester: str, given: Sequence[Event], valid: Se
 
 
 def _until(event: Event, policy: Approvals) -> datetime:
-    return moment_of(event.at) + timedelta(hours=policy.valid_hours)
+    return moment_of(event.when) + timedelta(hours=policy.valid_hours)
 
 
 def _plain(name: str) -> str:

@@ -42,7 +42,7 @@ def roll_back(project: str, wish: Retreat, running: Running, records: Records, *
     if wish.force and not wish.reason:
         raise BadInput("--reason: missing: who forces something says why")
     history, heard = _as_far_as_known(records.ledger, project)
-    actual = running.actual()
+    actual = running.glance()
     between = _between(actual)
     version = wish.version or (actual.live if between else _good(history, wish, actual))
     if version is None:

@@ -157,7 +157,9 @@ def _live_table(history: History, live: dict[str, Event | None], when: str) -> T
 
 
 def _events_table(events: Sequence[Event]) -> Table:
-    rows = [(e.number, e.at, _v(e.version), e.environment or "", _what(e), e.actor, e.reason) for e in reversed(events)]
+    rows = [
+        (e.number, e.when, _v(e.version), e.environment or "", _what(e), e.actor, e.reason) for e in reversed(events)
+    ]
     return Table("Events, newest first", ("no.", "at", "release", "environment", "what", "by", "why"), rows)
 
 

@@ -20,7 +20,7 @@ from ci.rollout.strategies import stages
 from ci.rollout.walk import Walk, arm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from ci.params_environments import Environment, Strategy
@@ -49,13 +49,18 @@ class Environments:
     def actual(self) -> Actual:
         """Look at what runs; nothing is changed."""
         state = self._moves.store.read()
-        if state is None:
-            return Actual(None)
+        return self._told(state, drift(state, self._moves.target, self._moves.router)) if state else Actual(None)
+
+    def glance(self) -> Actual:
+        """Look at the state alone: what a rollback needs to know before it moves."""
+        state = self._moves.store.read()
+        return self._told(state, []) if state else Actual(None)
+
+    def _told(self, state: State, found: Sequence[str]) -> Actual:
         held = self._moves.store.held_by()
         if held is None and state.rollout is not None:
             rest = state.rollout.held or "its runner vanished"
             held = f"{state.rollout.who} since {state.rollout.since} ({rest})"
-        found = drift(state, self._moves.target, self._moves.router)
         warm = [version for version in state.fleets if version not in state.serving()]
         return Actual(state.live, state.weights, warm, self._moves.router.address, held, found)
 
@@ -71,6 +76,7 @@ class Environments:
         return Question(
             state.project, state.environment, arm(state, candidate), baseline, state.weights.get(candidate, 0.0), now(),
             self._moves.router.admin, self._moves.router.address, shadow=state.mark(),
+            restarts=self._moves.restarts(state, candidate),
         )  # fmt: skip
 
     def roll_out(self, release: Release, strategy: Strategy, verifier: Verifier, who: str) -> Moved:

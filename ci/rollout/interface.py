@@ -39,7 +39,8 @@ class Question:
     May the candidate have more? `weight` (percent) holds since `since` (UTC, ISO 8601); no baseline at first.
 
     `spends` is the part of the policy's alpha that this question may use up: a rollout asks several. `shadow` is the mark
-    of requests of which the candidate gets copies (`ci.rollout.pairs`); empty where it gets none.
+    of requests of which the candidate gets copies (`ci.rollout.pairs`); empty where it gets none. `restarts`: how often each of
+    its servers was started again because it ended by itself, where somebody watches it from look to look.
     """
 
     project: str
@@ -52,6 +53,7 @@ class Question:
     door: str
     spends: float = 1.0
     shadow: str = ""
+    restarts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,9 @@ class Running(Protocol):
 
     def actual(self) -> Actual:
         """Look at what runs; nothing is changed."""
+
+    def glance(self) -> Actual:
+        """Look at what is meant to run and who holds it, at no server: quick; `drift` stays empty."""
 
     def roll_out(self, release: Release, strategy: Strategy, verifier: Verifier, who: str) -> Moved:
         """

@@ -51,6 +51,11 @@ class Moves:
         self.store.write(state)
         return state
 
+    def restarts(self, state: State, version: str) -> dict[str, int]:
+        """Return how often each server of a release had to be started again, because it ended by itself."""
+        seen = self.target.running()
+        return {item.id: seen[item.id].restarts for item in state.fleets[version].instances if item.id in seen}
+
     def grown(self, state: State, release: Release, wanted: int) -> State:
         """Return a state in which a release has as many servers as wanted."""
         fleet = state.fleets.get(release.version) or Fleet(release=release)

@@ -13,10 +13,11 @@ from ci.rollout.holding import AskedToStop, heed
 from ci.rollout.interface import Answer, Arm, Moved, Question, Verdict
 from ci.rollout.moves import rollout_of
 from ci.rollout.state import State, cluster_of, now, seconds_since
+from ci.rollout.staying import ended, steady
 from ci.rollout.strategies import spent_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ci.rollout.interface import Verifier
     from ci.rollout.moves import Moves
@@ -49,7 +50,9 @@ class Walk:
                 rollout = rollout_of(state)
                 if rollout.at >= 0 and rollout.stages[rollout.at].ask:
                     state = self._paused(state)
-                    last = self._steady(state, before, self._answered(verifier, self._question(state)))
+                    last = self._answered(verifier, self._question(state))
+                    if last.answer is Answer.NOT_WORSE:
+                        last = steady(last, ended(before, self._restarts(state)))
                     if last.answer is Answer.WORSE:
                         return self._moves.back(state, last.message, candidate, last)
                     if last.answer is not Answer.NOT_WORSE or rollout.stages[rollout.at].stays:
@@ -127,21 +130,7 @@ class Walk:
         return found[0] if found else Verdict(Answer.INVALID, "verification crashed")
 
     def _restarts(self, state: State) -> dict[str, int]:
-        """Return how often each of the candidate's servers had to be started again."""
-        seen = self._moves.target.running()
-        fleet = state.fleets[rollout_of(state).candidate]
-        return {item.id: seen[item.id].restarts for item in fleet.instances if item.id in seen}
-
-    def _steady(self, state: State, before: Mapping[str, int], verdict: Verdict) -> Verdict:
-        """Take "not worse" back if a server ended by itself meanwhile: it is up again before anybody counts errors."""
-        if verdict.answer is not Answer.NOT_WORSE:
-            return verdict
-        ended = sum(max(0, times - before.get(name, 0)) for name, times in self._restarts(state).items())
-        if not ended:
-            return verdict
-        said = f"its servers ended by themselves {ended} time{'s' if ended > 1 else ''} while it was watched"
-        checks = [*verdict.checks, Check("servers stay up", Found.REJECTED, said, observed=ended, limit=0)]
-        return Verdict(Answer.WORSE, said, checks, verdict.evidence)
+        return self._moves.restarts(state, rollout_of(state).candidate)
 
     def _rests(self, state: State, verdict: Verdict) -> Moved:
         rollout = rollout_of(state)

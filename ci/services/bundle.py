@@ -18,12 +18,12 @@ from ci.files import read_json, replacing_folder, sha256, sha256_of, write_bytes
 from ci.model.bundle import GOLDEN, LINEAGE, MANIFEST, SIGNATURE, digest, manifest
 from ci.model.bundles import verify
 from ci.params import COLLECTOR
+from ci.services import CODE
 from ci.services.golden import golden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CODE = "code.zip"
 PACKAGES = (Path("collector"), Path("serving"))
 EPOCH_DAY = "2024-01-01"  # of what has no date of its own, as in images
 _TIME = (2024, 1, 1, 0, 0, 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ci.files import read_json, sha256
 from ci.packaging.oci import spell
 from ci.packaging.sbom import NAMESPACE, hashed, libraries
-from ci.services.bundle import CODE
+from ci.services import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,6 +24,9 @@ class Look(Model):
     answer: Answer
     cause: Cause = Field("code", description="What a worse answer tells of.")
     message: str = ""
+    restarts: dict[str, int] = Field(
+        default_factory=dict, description="How often each of its servers had ended by then."
+    )
 
 
 class Demotion(Model):
@@ -51,6 +54,11 @@ class Memory(Model):
     def but(self, **changes: object) -> Memory:
         """Return a copy with some fields changed."""
         return self.model_copy(update=changes)
+
+    def restarts(self, version: str, stay: int) -> dict[str, int] | None:
+        """Return how often each server had ended by itself at the last look at one stay of a release; None if it was none."""
+        last = self.looks[-1] if self.looks else None
+        return last.restarts if last and (last.version, last.stay) == (version, stay) else None
 
     def seeing(self, look: Look) -> Memory:
         """Return a copy with one more look."""

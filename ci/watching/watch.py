@@ -16,6 +16,7 @@ from ci.promotion.rollback import Retreat, roll_back
 from ci.promotion.words import mark
 from ci.report import Check, Found, Result
 from ci.rollout.interface import Answer, Running
+from ci.rollout.staying import ended, steady
 from ci.watching.rules import Decision, Todo, cause_of, decide
 from ci.watching.state import Demotion, Look
 
@@ -70,7 +71,7 @@ def watch(project: str, post: Post, by: By, *, dry_run: bool = False) -> Result:
         busy = f"{question.candidate.release.name} is on its way into {post.environment}: its rollout looks at it"
         return Result(busy, Outcome.INCONCLUSIVE, checks=left_over)
     history, heard = _history(post, project)
-    seen = post.verifier.verify(question)
+    seen = _stayed(question, post.verifier.verify(question), memory, _stay(question, history, post))
     now = post.records.clock()
     memory = memory.seeing(_look(question, seen, history, post, now))
     if not dry_run:
@@ -85,10 +86,19 @@ def watch(project: str, post: Post, by: By, *, dry_run: bool = False) -> Result:
 
 
 def _look(question: Question, seen: Verdict, history: History, post: Post, now: datetime) -> Look:
-    live, version = history.live(post.environment), question.candidate.release.version
-    stay = live.number if live and live.version == version else 0
-    return Look(at=now, version=version, stay=stay, answer=seen.answer, cause=cause_of(seen, post.policy),
-                message=seen.message[:500])  # fmt: skip
+    return Look(at=now, version=question.candidate.release.version, stay=_stay(question, history, post), answer=seen.answer,
+                cause=cause_of(seen, post.policy), message=seen.message[:500], restarts=dict(question.restarts))  # fmt: skip
+
+
+def _stay(question: Question, history: History, post: Post) -> int:
+    live = history.live(post.environment)
+    return live.number if live and live.version == question.candidate.release.version else 0
+
+
+def _stayed(question: Question, seen: Verdict, memory: Memory, stay: int) -> Verdict:
+    """Call it worse if servers ended by themselves since the last look, however soon they were up again."""
+    before = memory.restarts(question.candidate.release.version, stay)
+    return seen if before is None else steady(seen, ended(before, question.restarts))
 
 
 def _demote(project: str, post: Post, by: By, memory: Memory, decision: Decision, told: Result) -> Result:

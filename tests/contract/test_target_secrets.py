@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.adapters import registry
 from ci.adapters.environments import FolderBundles
 from ci.adapters.targets.docker import DockerTarget, Images
 from ci.adapters.targets.process import ProcessTarget
@@ -103,7 +102,7 @@ class TestContainers(SecretsContract):
         assert self.place.names() == []
 
     def opened(self, secret):
-        images = Images(registry.found(self.place.shared.registry), self.place.shared.registry)
+        images = Images(self.place.shared.registry)
         settings = self.place.environment.target
         return DockerTarget(self.place.engine, self.place.base, settings, images, server=server(secret))
 

@@ -6,6 +6,9 @@ when v2 (with July) is judged against it, packaged once and promoted by digest t
 and v3, whose server gives up after thirty requests, follows,
 then v3 is undone without a failed request of the live release, a rollback ends at v1, the ledger tells what was live at
 every moment, GTO agrees, and a second clone with a home of its own knows all of it.
+
+Ann builds; whoever deploys, promotes, is refused, rolls back, marks, shadows, aborts or asks afterwards does so in a fresh
+clone with a home of its own, in which nothing was ever built. They share what a team shares: remote, registry, a key.
 """
 
 from __future__ import annotations
@@ -18,19 +21,21 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.rollouts import Load
 from ci.adapters.envoy import binary
-from ci.adapters.fetch import cache_folder
 from ci.errors import BadInput
+from tests.e2e.agents import Agent, team_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
 ROOT = Path(__file__).resolve().parents[2]
 # The story needs a second release, not a verdict on July: under the project's own policy the refresh is inconclusive (gain
@@ -51,61 +56,6 @@ TIRED = """\
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flights")]
 
 
-@dataclass
-class Agent:
-    """A clone with a home of its own."""
-
-    path: Path
-    name: str
-
-    @classmethod
-    def of(cls, origin: Path, folder: Path, name: str) -> Agent:
-        made = cls(folder / name / "clone", name)
-        (folder / name / "home").mkdir(parents=True)
-        subprocess.run(["git", "clone", "-q", str(origin), str(made.path)], check=True)
-        return made
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLIPWAY_", "GIT_", "BUILD_"))}
-        who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
-               for what, value in (("NAME", self.name), ("EMAIL", f"{self.name}@example.org"))}  # fmt: skip
-        home = {"HOME": str(self.path.parent / "home"), "SLIPWAY_CACHE": str(cache_folder()), "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            command,
-            cwd=self.path,
-            env={**kept, **who, **home},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-
-    def step(self, name: str, *arguments: str, code: int = 0, project: str | None = "flights") -> dict[str, Any]:
-        """Run a step, hold its end against what is expected, and return its report."""
-        named = ["--project", project] if project else []
-        done = self.run(sys.executable, "-m", f"steps.{name}", *named, *arguments)
-        assert done.returncode == code, (name, arguments, done.stderr[-1500:])
-        return dict(json.loads((self.path / "reports" / (project or "all") / f"{name}.json").read_text()))
-
-    def commit(self, file: str, pattern: str, by: str, message: str) -> None:
-        """Change a file, and let everybody have it."""
-        path = self.path / file
-        text, count = re.subn(pattern, lambda _: by, path.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
-        assert count == 1, pattern
-        path.write_text(text, encoding="utf-8")
-        for command in (["commit", "-qam", message], ["push", "-q"]):
-            done = self.run("git", *command)
-            assert done.returncode == 0, done.stderr
-
-    def build(self, *stages: str) -> None:
-        for stage in stages:
-            self.step(stage)
-
-    def live_at(self, moment: str) -> dict[str, str | None]:
-        told = self.step("history", "--at", moment)["data"]["live"]
-        return {name: event["version"] if event else None for name, event in told.items()}
-
-
 @pytest.fixture
 def origin(tmp_path: Path) -> Path:
     if not (ROOT / "artifacts/flights/manifest.json").is_file():
@@ -114,6 +64,7 @@ def origin(tmp_path: Path) -> Path:
         binary()
     except BadInput as error:
         pytest.skip(str(error))
+    team_key(tmp_path)
     made = tmp_path / "origin.git"
     subprocess.run(["git", "clone", "-q", "--bare", "--single-branch", "--no-tags", str(ROOT), str(made)], check=True)
     return made
@@ -171,6 +122,12 @@ def ann(origin: Path, host: Host, tmp_path: Path) -> Iterator[Agent]:
         "Health decides here; tests/integration/verification has the rest",
     )
     made.commit("params.yaml", r"remote: null", "remote: origin", "A team's ledger")
+    made.commit(
+        "params.yaml", r"^registry: \{\}.*$", f'registry: {{layout: "{tmp_path}/registry"}}', "A team's registry"
+    )
+    (made.path / "team.pub").write_bytes((tmp_path / "team.pub").read_bytes())
+    made.run("git", "add", "team.pub")
+    made.commit("params.yaml", r"\Z", "\nsigning: {trusted: [team.pub]}\n", "Nobody else's tags are believed")
     for name in ("staging", "production"):  # one machine runs them, whoever is at work
         made.commit("params.yaml", f"- name: {name}$", f"- name: {name}{host.lines}", "Where they run")
     made.commit("projects/flights/params.yaml", r"\Z", GATE, "Each month is a refresh")
@@ -191,14 +148,27 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def load(door: str) -> Load:
+def load(door: str, callers: int = 4) -> Load:
     row = json.loads((ROOT / "artifacts/flights/golden.json").read_text())["rows"][0]
-    return Load(door, json.dumps(row).encode(), callers=4)
+    return Load(door, json.dumps(row).encode(), callers)
+
+
+def effective(door: str, version: str) -> Future[float]:
+    """Ask again and again, until a release answers; return when it did (`time.monotonic`)."""
+
+    def ask() -> float:
+        deadline = time.monotonic() + 300
+        with load(door, callers=1) as seen:
+            while f"flights@{version[1:]}" not in seen.versions and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return time.monotonic()
+
+    return ThreadPoolExecutor(1).submit(ask)
 
 
 def test_the_whole_story(ann: Agent, host: Host, origin: Path, tmp_path: Path) -> None:
     # given: v1, January to June
-    moments = {now(): {"staging": None, "production": None}}
+    moments: dict[str, dict[str, str | None]] = {now(): {"staging": None, "production": None}}
     v1 = released(ann, host)
     ann.step("deploy", "--env", "staging", "--release", v1)
     ann.step("promote", "--to", "production", "--release", v1, "--reason", "the first")
@@ -211,12 +181,13 @@ def test_the_whole_story(ann: Agent, host: Host, origin: Path, tmp_path: Path) -
     ann.build("ingest", "check_data", "prepare", "train", "evaluate", "bundle")
     v2 = released(ann, host)
     assert v2 != v1
-    ann.step("promote", "--to", "production", "--release", v2, code=3)  # not before it was in staging
-    ann.step("deploy", "--env", "staging", "--release", v2)
+    bob = Agent.of(origin, tmp_path, "bob")
+    bob.step("promote", "--to", "production", "--release", v2, code=3)  # not before it was in staging
+    bob.step("deploy", "--env", "staging", "--release", v2)
     moments[now()] = {"staging": v2[1:], "production": v1[1:]}
-    door = ann.step("status", project=None)["data"]["places"][1]["door"]
+    door = bob.step("status", project=None)["data"]["places"][1]["door"]
     with load(door) as seen:
-        ann.step("promote", "--to", "production", "--release", v2, "--reason", "with July")
+        bob.step("promote", "--to", "production", "--release", v2, "--reason", "with July")
     assert (seen.sent > 50, seen.failures) == (True, [])
     assert {f"flights@{v1[1:]}", f"flights@{v2[1:]}"} <= set(seen.versions)
     moments[now()] = {"staging": v2[1:], "production": v2[1:]}
@@ -232,8 +203,9 @@ def test_the_whole_story(ann: Agent, host: Host, origin: Path, tmp_path: Path) -
     moments[now()] = {"staging": v3[1:], "production": v2[1:]}
     if not host.prefix:
         ann.commit(*tires)
+    carol = Agent.of(origin, tmp_path, "carol")
     with load(door) as seen:
-        told = ann.step("promote", "--to", "production", "--release", v3, "--reason", "even better", code=6)
+        told = carol.step("promote", "--to", "production", "--release", v3, "--reason", "even better", code=6)
     assert "requests ended with 5xx" in told["message"] or "answers an example row with 500" in told["message"]
     moments[now()] = {"staging": v3[1:], "production": v2[1:]}
     by_v3 = seen.faults_of(f"flights@{v3[1:]}")
@@ -243,19 +215,31 @@ def test_the_whole_story(ann: Agent, host: Host, origin: Path, tmp_path: Path) -
     # when: somebody else, on a machine that never saw the repository, goes back to v1
     eve = Agent.of(origin, tmp_path, "eve")
     assert eve.live_at(now()) == {"staging": v3[1:], "production": v2[1:]}
-    began = time.monotonic()
+    began, waited = time.monotonic(), effective(door, v1)
     eve.step("rollback", "--env", "production", "--to", v1, "--reason", "July was not so good")
-    print(
-        f"the step of the rollback took {time.monotonic() - began:.1f} s, its start-up and the ledger's remote included"
-    )
+    print(f"the step of the rollback took {time.monotonic() - began:.1f} s, its start-up and the ledger's remote included;"
+          f" callers got the former release after {waited.result() - began:.1f} s")  # fmt: skip
     moments[now()] = {"staging": v3[1:], "production": v1[1:]}
 
-    # then: everybody knows what was live at every moment
+    second_thoughts(eve, v2, v3)
     for agent in (ann, eve):
-        for moment, live in moments.items():
-            assert agent.live_at(moment) == live, moment
-        gto = Path(sys.executable).with_name("gto")
-        shown = json.loads(agent.run(str(gto), "show", "--json").stdout)
-        assert shown["flights"]["stage"] == {"staging": v3, "production": v1}
-        assert v3 in agent.run(str(gto), "history", "flights").stdout
-        assert agent.step("status", project=None)["outcome"] == "passed"
+        knows(agent, moments, {"staging": v3, "production": v1})
+
+
+def second_thoughts(eve: Agent, v2: str, v3: str) -> None:
+    """When she tries v2 as a shadow in staging, thinks better of it, and gives v3 its mark, nobody takes it any more."""
+    eve.step("deploy", "--env", "staging", "--release", v2, "--strategy", "shadow", code=4)
+    eve.step("abort", "--env", "staging", code=6)
+    eve.step("mark", "--release", v3, "--reason", "its server tires")
+    eve.step("promote", "--to", "production", "--release", v3, code=3)
+    eve.step("reconcile", "--env", "production")
+
+
+def knows(agent: Agent, moments: dict[str, dict[str, str | None]], shown: dict[str, str]) -> None:
+    """Then an agent knows what was live at every moment, and GTO agrees with it."""
+    for moment, live in moments.items():
+        assert agent.live_at(moment) == live, moment
+    gto = Path(sys.executable).with_name("gto")
+    assert json.loads(agent.run(str(gto), "show", "--json").stdout)["flights"]["stage"] == shown
+    assert shown["staging"] in agent.run(str(gto), "history", "flights").stdout
+    assert agent.step("status", project=None)["outcome"] == "passed"

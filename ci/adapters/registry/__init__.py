@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ci.packaging.interface import Registry
     from ci.params_packaging import Registry as Settings
 
-__all__ = ["HttpRegistry", "LayoutRegistry", "address", "found"]
+__all__ = ["HttpRegistry", "LayoutRegistry", "address", "found", "login"]
 
 
 def found(settings: Settings, environ: Mapping[str, str] = os.environ) -> Registry:
@@ -36,10 +36,16 @@ def found(settings: Settings, environ: Mapping[str, str] = os.environ) -> Regist
         return LayoutRegistry(Path(settings.layout), settings.timeout_s)
     if settings.ca and not Path(settings.ca).is_file():
         raise BadInput(f"registry.ca: {settings.ca}: no such file")
-    login = None
+    named = None
     if settings.username_env and settings.password_env:
-        login = (_secret(settings.username_env, environ), _secret(settings.password_env, environ))
-    return HttpRegistry(settings.url, login=login, ca=settings.ca, timeout_s=settings.timeout_s)
+        named = (_secret(settings.username_env, environ), _secret(settings.password_env, environ))
+    return HttpRegistry(settings.url, login=named, ca=settings.ca, timeout_s=settings.timeout_s)
+
+
+def login(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
+    """Return name and password for whoever talks to the registry in our place; None where it asks for none, or none is here."""
+    given = [environ.get(name) for name in (settings.username_env, settings.password_env) if name]
+    return (given[0], given[1]) if len(given) == 2 and given[0] and given[1] else None  # a pair
 
 
 def address(settings: Settings, repository: str, reference: str) -> str:

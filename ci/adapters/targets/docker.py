@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ci.adapters import registry
 from ci.adapters.containers import PLACE, ROLE, Taken, free
 from ci.adapters.http import ask
 from ci.adapters.targets.servers import Server
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ci.adapters.containers import Containers
-    from ci.packaging.interface import Registry
     from ci.params_environments import DockerTarget as Settings
     from ci.params_packaging import Registry as Where
     from ci.releases.record import Release
@@ -43,9 +43,8 @@ print(answer.status, answer.getheader('x-slipway-release', ''))
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Where the images of releases come from: a registry that the engine pulls from, or one whose blobs we load."""
+    """Where the images of releases come from: a registry that the engine pulls from, or one whose blobs we load; opened only then."""
 
-    registry: Registry
     where: Where
 
     def fetch(self, release: Release, engine: Containers) -> str:
@@ -61,7 +60,8 @@ class Images:
             raise BadInput(f"{release.name}: has no service packaging, and the docker target runs nothing else",
                            hint="package it with --as service")  # fmt: skip
         if self.where.url is None:
-            return archive.fetch(self.registry, packaged.repository, packaged.digest, engine)
+            return archive.fetch(registry.found(self.where), packaged.repository, packaged.digest, engine)
+        registry.found(self.where)  # says what is wrong with how it is to be reached
         host = urlsplit(self.where.url).netloc
         return engine.pull(f"{host}/{packaged.repository}@{packaged.digest}").id
 

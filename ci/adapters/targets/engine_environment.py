@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ci.adapters import registry
 from ci.adapters.containers import Containers
 from ci.adapters.http import ask
-from ci.adapters.releasing import login
 from ci.adapters.targets.docker import DockerTarget, Images
 from ci.adapters.targets.engine_state import EngineState
 from ci.adapters.targets.envoy_container import ContainerRouter
@@ -44,11 +43,12 @@ def opened(
     """
     engine, base = _engine(settings, shared), _base(project, environment, settings)
     store = EngineState(engine, base, f"{project} in {environment.name}")
-    first = cache(
-        lambda: store.read() or _blank(engine, base, project, environment)
-    )  # read once, under the lock if need be
-    images = Images(registry.found(shared.registry), shared.registry)
-    target = DockerTarget(engine, base, settings, images, server=server_of(project, environment, shared))
+    first = cache(  # whatever was read last will do: its ports never change
+        lambda: store.seen or store.read() or _blank(engine, base, project, environment)
+    )
+    target = DockerTarget(
+        engine, base, settings, Images(shared.registry), server=server_of(project, environment, shared)
+    )
     return Environments(environment, target, _router(engine, base, settings, shared, first), store, first, say)
 
 
@@ -72,7 +72,7 @@ def asker(
 
 
 def _engine(settings: Settings, shared: Shared) -> Containers:
-    return Containers(shared.image.timeout_s, login(shared.registry, os.environ), settings.host)
+    return Containers(shared.image.timeout_s, registry.login(shared.registry), settings.host)
 
 
 def _base(project: str, environment: Environment, settings: Settings) -> str:

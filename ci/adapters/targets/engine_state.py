@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ci.adapters.containers import Containers
 
 BEAT_S = 1.5
-FIRST_S = 1.0  # until the first sign of life; what is known until then stands on the lock itself
+FIRST_S = 2.0  # until the first sign of life; what is known until then stands on the lock itself
 SILENT_S = 12.0  # a holder without a sign of life for so long is gone; no clock is compared with another
 WISH_S = 0.3
 
@@ -40,12 +40,14 @@ class EngineState:
         self._engine, self._title, self._silent_s = engine, title, silent_s
         self._volume, self._keeper, self._lock_name = f"{base}-state", f"{base}-state", f"{base}-lock"
         self._base, self._lock, self._known = base, None, None
+        self.seen = None
         self._wish: tuple[float, str | None] = (0.0, None)
         self._holder: dict[str, str] = {}
         self._signed = False
 
     _lock: str | None
     _known: State | None
+    seen: State | None  # what was read last, for what never changes in it
 
     def read(self) -> State | None:
         """Return the newer of the two slots."""
@@ -59,7 +61,7 @@ class EngineState:
         if not found:
             return None
         state = parse(State, max(found, key=lambda item: int(item["generation"])), self._volume)
-        self._known = state if self._lock else None  # while we hold it, nobody else writes
+        self.seen, self._known = state, state if self._lock else None  # while we hold it, nobody else writes
         return state
 
     def write(self, state: State) -> None:

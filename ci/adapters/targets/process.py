@@ -16,7 +16,6 @@ from ci.adapters.http import ask
 from ci.adapters.targets.servers import Server
 from ci.errors import BadInput, Unavailable
 from ci.files import replacing, replacing_folder, said_plainly, sha256, sha256_of_tree
-from ci.model.bundles import verify
 from ci.rollout.targets import PlaceTaken, Seen
 
 if TYPE_CHECKING:
@@ -161,6 +160,8 @@ class ProcessTarget:
     def _code(self, release: Release) -> Path:
         """Return where Python finds the server: in the bundle, which is held to its seal first, or in a copy of ours."""
         if self._runs.code:
+            from ci.model.bundles import verify  # brings pandas along, which would be half of a rollback's start-up
+
             verify(self._bundle(release))
             return self._bundle(release) / self._runs.code
         home = self._shelf / "servers" / sha256_of_tree(_SERVING)[:16]

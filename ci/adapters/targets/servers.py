@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ci.errors import BadInput
 from ci.files import said_plainly
-from ci.services.bundle import CODE
+from ci.services import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -155,6 +155,15 @@ def test_what_the_ledger_heard_of_late_was_true_when_it_happened():
     assert then.live("production").when == happened
 
 
+def test_nothing_is_true_before_its_release_was_registered():
+    ledger = book()
+    born = ledger.history("flights").registered("1.2.0")
+    ledger.live("1.2.0", "production", happened="2026-11-24T09:00:00Z")
+    history = ledger.history("flights")
+    assert history.at(moment_of(born.at) - timedelta(seconds=1)).live("production") is None
+    assert history.at(moment_of(born.at)).live("production").version == "1.2.0"
+
+
 def test_a_clock_that_jumps_back_makes_no_history_run_backwards():
     ledger = book([("live", "1.0.0", "production")])
     ledger.clock.go(days=-30)
