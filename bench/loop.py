@@ -26,6 +26,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
+from tests.e2e.gains import gain, labelled
 from tests.e2e.loop import Loop, looping
 
 FIRST = "2013-03-01"
@@ -59,18 +60,21 @@ def month(loop: Loop, first: date, share: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def quality(loop: Loop, never: str) -> dict[str, dict[str, float]]:
+def quality(loop: Loop, never: str) -> dict[str, dict[str, Any]]:
     """By month: the share of wrong answers and the Brier score of what was live, and of the first release on the same flights."""
     by_month: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in loop.joined():
-        if row["target"] is not None:
-            by_month[row["event_time"][:7]].append(row)
+    for row in labelled(loop.joined()):
+        by_month[row["event_time"][:7]].append(row)
+        by_month["all"].append(row)
     found = {}
     for name, rows in sorted(by_month.items()):
         target = np.array([bool(row["target"]) for row in rows])
         live = np.array([row["predicted"] for row in rows])
         frozen = loop.scored(never, rows)
+        better = gain(rows, frozen)
         found[name] = {
+            "gain": [better.value, better.low, better.high], "days": better.clusters,
+            "predicted": float(live.mean()), "never predicted": float(frozen.mean()),
             "answers": len(rows), "late": float(target.mean()),
             "live wrong": float(((live >= 0.5) != target).mean()), "never wrong": float(((frozen >= 0.5) != target).mean()),
             "live brier": float(((live - target) ** 2).mean()), "never brier": float(((frozen - target) ** 2).mean()),
@@ -86,7 +90,7 @@ def drawn(by_month: dict[str, dict[str, float]], months: list[dict[str, Any]], p
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     FigureCanvasAgg(figure)
-    names = list(by_month)
+    names = [name for name in by_month if name != "all"]
     for axis, what, told in zip(figure.subplots(2, 1, sharex=True), ("wrong", "brier"), ("share of wrong answers", "Brier score"), strict=True):  # fmt: skip
         for who, color in (("live", "#1b6e3c"), ("never", "#b3261e")):
             label = "live" if who == "live" else "the first release, never learned anew"
@@ -99,6 +103,18 @@ def drawn(by_month: dict[str, dict[str, float]], months: list[dict[str, Any]], p
         axis.legend(fontsize=8, frameon=False, loc="upper left")
     axis.set_xticks(range(len(names)), names, rotation=45, fontsize=8)
     figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
+
+
+def table(by_month: dict[str, dict[str, Any]]) -> str:
+    """Spell both by month, as the docs have it."""
+    head = (
+        "| month | late | answers | wrong: live | never | Brier: live | never | gain | 95 % by days |\n|" + "---|" * 9
+    )
+    return "\n".join([head, *(
+        f"| {name} | {q['late']:.1%} | {q['answers']:,} | {q['live wrong']:.1%} | {q['never wrong']:.1%} | "
+        f"{q['live brier']:.4f} | {q['never brier']:.4f} | {q['gain'][0]:+.4f} | {q['gain'][1]:+.4f} to {q['gain'][2]:+.4f} |"
+        for name, q in by_month.items()
+    )])  # fmt: skip
 
 
 def main() -> None:
@@ -119,6 +135,7 @@ def main() -> None:
         while str(first) < options.until:
             months.append(month(loop, first, options.share))
             print(json.dumps(months[-1], indent=1), flush=True)
+            (options.out / "told.txt").write_text("\n".join(loop.told))
             first = (first + timedelta(days=32)).replace(day=1)
             by_month = quality(loop, never)
             found = {
@@ -129,9 +146,8 @@ def main() -> None:
                 "told": loop.told,
             }
             (options.out / "loop.json").write_text(json.dumps(found, indent=1))
-        drawn(by_month, months, options.out / "loop.png")
-    live, frozen = (np.average([q[f"{w} wrong"] for q in by_month.values()], weights=[q["answers"] for q in by_month.values()]) for w in ("live", "never"))  # fmt: skip
-    print(f"wrong answers over all months: live {live:.4f}, never learned anew {frozen:.4f}")
+            drawn(by_month, months, options.out / "loop.png")
+            print(table(by_month), flush=True)
 
 
 if __name__ == "__main__":
