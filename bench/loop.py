@@ -4,7 +4,7 @@ never learned anew?
 
     python -m bench.loop [--until 2014-01-01] [--share 0.1] [--out bench/out/loop]
 
-January and February make the first release. Then month after month: replay into the real collection service and through
+January and February make the first release; a fortnight judges each, so that little waits to be learned from. Then month after month: replay into the real collection service and through
 the live front door, `steps.collect`, `repro --only data`, `publish`; the watch looks at labels and may take a release back;
 `steps.retrain` learns anew for an incident or when the project's policy takes the new data version for a reason; what the
 gate accepts goes through staging and a canary into production. Writes loop.json and loop.png.
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/out/loop"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, looping(Path(folder), built=False) as loop:
+    with tempfile.TemporaryDirectory() as folder, looping(Path(folder), test_days=14) as loop:
         loop.as_of(FIRST)
         loop.commit("The world as of March")
         loop.step("repro", "--project", "flights", project=None)

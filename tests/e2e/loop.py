@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -53,7 +52,7 @@ PRODUCTION = """\
 watching: {{k: 2, n: 3, quiet_s: 60}}
 retraining: {{cooldown_s: 0, daily: 100, new_days: 7}}
 """
-# The newest fortnight judges, so that all before it is learned from. A refresh may lose this much to the one before it.
+# What a team may say of refreshes: learned anew every month, and this much may be lost to the release before.
 PROJECT = """
 gate:
   promote: non_inferior
@@ -243,8 +242,8 @@ def _pages(url: str) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def looping(folder: Path, *, built: bool = True) -> Iterator[Loop]:
-    """Make such a world below a folder; `built`: with the data, model and bundle of this checkout."""
+def looping(folder: Path, *, test_days: int = 30) -> Iterator[Loop]:
+    """Make such a world below a folder; the newest `test_days` days judge a model, and are not learned from."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "home").mkdir(exist_ok=True)
     with socket.socket() as probe:
@@ -254,8 +253,6 @@ def looping(folder: Path, *, built: bool = True) -> Iterator[Loop]:
     for command in (["git", "clone", "-q", "--bare", "--single-branch", "--no-tags", str(ROOT), str(origin)],
                     ["git", "clone", "-q", str(origin), str(loop.clone)]):  # fmt: skip
         subprocess.run(command, check=True)
-    for name in ("data", "models", "artifacts") if built else ():
-        shutil.copytree(ROOT / name, loop.clone / name)
     host = folder / "host"
     loop.change(
         "params.yaml", r"^  - name: production.*\Z", PRODUCTION.format(host=host, collector=loop.collection.url)
@@ -269,7 +266,7 @@ def looping(folder: Path, *, built: bool = True) -> Iterator[Loop]:
         r"critical: \[carrier, origin\]",
         "critical: [carrier, origin]\n    target_psi: 0.5",
     )
-    loop.change("projects/flights/params.yaml", r"test_days: 30[^\n]*", "test_days: 14")
+    loop.change("projects/flights/params.yaml", r"test_days: 30[^\n]*", f"test_days: {test_days}")
     loop.change("projects/flights/params.yaml", r"max_iter: 200", "max_iter: 60")
     loop.change("projects/flights/params.yaml", r"learning_rate: 0.05", "learning_rate: 0.15")
     loop.commit("A world of its own")
