@@ -4,10 +4,12 @@ never learned anew?
 
     python -m bench.loop [--until 2014-01-01] [--share 0.1] [--out bench/out/loop]
 
-January and February make the first release; a fortnight judges each, so that little waits to be learned from. Then month after month: replay into the real collection service and through
-the live front door, `steps.collect`, `repro --only data`, `publish`; the watch looks at labels and may take a release back;
-`steps.retrain` learns anew for an incident or when the project's policy takes the new data version for a reason; what the
-gate accepts goes through staging and a canary into production. Writes loop.json and loop.png.
+January and February make the first release; a fortnight judges each, so that little waits to be learned from. Then month
+after month: replay into the real collection service and through the live front door, `steps.collect`, `repro --only data`,
+`publish`; the watch looks at labels and may take a release back; `steps.retrain` learns anew for an incident or when the
+project's policy takes the new data version for a reason; what the gate accepts goes through staging and a canary into
+production. After each month loop.json, told.txt and loop.png are written anew, and a table with the gain of what was live
+over the first release, with a day as one observation.
 """
 
 from __future__ import annotations
