@@ -62,12 +62,13 @@ def month(loop: Loop, first: date, share: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def quality(loop: Loop, never: str) -> dict[str, dict[str, Any]]:
+def quality(loop: Loop, never: str, before: str) -> dict[str, dict[str, Any]]:
     """By month: the share of wrong answers and the Brier score of what was live, and of the first release on the same flights."""
     by_month: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in labelled(loop.joined()):
-        by_month[row["event_time"][:7]].append(row)
-        by_month["all"].append(row)
+        if row["event_time"] < before:  # of the month after it there are a day or two, for the last labels
+            by_month[row["event_time"][:7]].append(row)
+            by_month["all"].append(row)
     found = {}
     for name, rows in sorted(by_month.items()):
         target = np.array([bool(row["target"]) for row in rows])
@@ -139,7 +140,7 @@ def main() -> None:
             print(json.dumps(months[-1], indent=1), flush=True)
             (options.out / "told.txt").write_text("\n".join(loop.told))
             first = (first + timedelta(days=32)).replace(day=1)
-            by_month = quality(loop, never)
+            by_month = quality(loop, never, str(first))
             found = {
                 "first release": never,
                 "share": options.share,

@@ -1,7 +1,7 @@
 """
 The loop that labels close, on real flights, without a person.
 
-Given two releases, the second live in production, that know January 2013, and all up to May,
+Given two releases, the second live in production, that know January 2013, and January to April,
 when the summer comes, in which nearly every third flight is late, and labels tell of that a day later,
 then the watch takes the release back for its Brier score, the trigger learns from newer data, once, the gate accepts, the
 canary passes, and on the flights of the weeks that follow production answers better than the release that fell would have:
@@ -66,7 +66,7 @@ def fallen(loop: Loop) -> tuple[str, Any]:
 
 
 def test_quality_falls_and_production_mends_itself(loop: Loop) -> None:
-    # given: v1 knows January, v2 all up to May; the newest month judged each
+    # given: v1 knows January, v2 January to April; the month after that judged each
     v1, v2 = released(loop, "2013-03-01"), released(loop, "2013-06-01")
     assert loop.step("watch", "--env", "production", codes=(0, 4))["data"]["answer"] == "not enough evidence"
 
