@@ -4,10 +4,12 @@ never learned anew?
 
     python -m bench.loop [--until 2014-01-01] [--share 0.1] [--out bench/out/loop]
 
-January and February make the first release. Then month after month: replay into the real collection service and through
-the live front door, `steps.collect`, `repro --only data`, `publish`; the watch looks at labels and may take a release back;
-`steps.retrain` learns anew for an incident or when the project's policy takes the new data version for a reason; what the
-gate accepts goes through staging and a canary into production. Writes loop.json and loop.png.
+January and February make the first release; a fortnight judges each, so that little waits to be learned from. Then month
+after month: replay into the real collection service and through the live front door, `steps.collect`, `repro --only data`,
+`publish`; the watch looks at labels and may take a release back; `steps.retrain` learns anew for an incident or when the
+project's policy takes the new data version for a reason; what the gate accepts goes through staging and a canary into
+production. After each month loop.json, told.txt and loop.png are written anew, and a table with the gain of what was live
+over the first release, with a day as one observation.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
+from tests.e2e.gains import gain, labelled
 from tests.e2e.loop import Loop, looping
 
 FIRST = "2013-03-01"
@@ -59,18 +62,22 @@ def month(loop: Loop, first: date, share: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def quality(loop: Loop, never: str) -> dict[str, dict[str, float]]:
+def quality(loop: Loop, never: str, before: str) -> dict[str, dict[str, Any]]:
     """By month: the share of wrong answers and the Brier score of what was live, and of the first release on the same flights."""
     by_month: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in loop.joined():
-        if row["target"] is not None:
+    for row in labelled(loop.joined()):
+        if row["event_time"] < before:  # of the month after it there are a day or two, for the last labels
             by_month[row["event_time"][:7]].append(row)
+            by_month["all"].append(row)
     found = {}
     for name, rows in sorted(by_month.items()):
         target = np.array([bool(row["target"]) for row in rows])
         live = np.array([row["predicted"] for row in rows])
         frozen = loop.scored(never, rows)
+        better = gain(rows, frozen)
         found[name] = {
+            "gain": [better.value, better.low, better.high], "days": better.clusters,
+            "predicted": float(live.mean()), "never predicted": float(frozen.mean()),
             "answers": len(rows), "late": float(target.mean()),
             "live wrong": float(((live >= 0.5) != target).mean()), "never wrong": float(((frozen >= 0.5) != target).mean()),
             "live brier": float(((live - target) ** 2).mean()), "never brier": float(((frozen - target) ** 2).mean()),
@@ -86,7 +93,7 @@ def drawn(by_month: dict[str, dict[str, float]], months: list[dict[str, Any]], p
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     FigureCanvasAgg(figure)
-    names = list(by_month)
+    names = [name for name in by_month if name != "all"]
     for axis, what, told in zip(figure.subplots(2, 1, sharex=True), ("wrong", "brier"), ("share of wrong answers", "Brier score"), strict=True):  # fmt: skip
         for who, color in (("live", "#1b6e3c"), ("never", "#b3261e")):
             label = "live" if who == "live" else "the first release, never learned anew"
@@ -101,6 +108,18 @@ def drawn(by_month: dict[str, dict[str, float]], months: list[dict[str, Any]], p
     figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
 
 
+def table(by_month: dict[str, dict[str, Any]]) -> str:
+    """Spell both by month, as the docs have it."""
+    head = (
+        "| month | late | answers | wrong: live | never | Brier: live | never | gain | 95 % by days |\n|" + "---|" * 9
+    )
+    return "\n".join([head, *(
+        f"| {name} | {q['late']:.1%} | {q['answers']:,} | {q['live wrong']:.1%} | {q['never wrong']:.1%} | "
+        f"{q['live brier']:.4f} | {q['never brier']:.4f} | {q['gain'][0]:+.4f} | {q['gain'][1]:+.4f} to {q['gain'][2]:+.4f} |"
+        for name, q in by_month.items()
+    )])  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--until", default="2014-01-01", help="first day that is not played")
@@ -108,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/out/loop"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, looping(Path(folder), built=False) as loop:
+    with tempfile.TemporaryDirectory() as folder, looping(Path(folder), test_days=14) as loop:
         loop.as_of(FIRST)
         loop.commit("The world as of March")
         loop.step("repro", "--project", "flights", project=None)
@@ -119,8 +138,9 @@ def main() -> None:
         while str(first) < options.until:
             months.append(month(loop, first, options.share))
             print(json.dumps(months[-1], indent=1), flush=True)
+            (options.out / "told.txt").write_text("\n".join(loop.told))
             first = (first + timedelta(days=32)).replace(day=1)
-            by_month = quality(loop, never)
+            by_month = quality(loop, never, str(first))
             found = {
                 "first release": never,
                 "share": options.share,
@@ -129,9 +149,8 @@ def main() -> None:
                 "told": loop.told,
             }
             (options.out / "loop.json").write_text(json.dumps(found, indent=1))
-        drawn(by_month, months, options.out / "loop.png")
-    live, frozen = (np.average([q[f"{w} wrong"] for q in by_month.values()], weights=[q["answers"] for q in by_month.values()]) for w in ("live", "never"))  # fmt: skip
-    print(f"wrong answers over all months: live {live:.4f}, never learned anew {frozen:.4f}")
+            drawn(by_month, months, options.out / "loop.png")
+            print(table(by_month), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from ci.params import Model, Name
 
 Kind = Literal["events", "distribution", "counts", "quality"]
 Source = Literal["servers", "envoy", "prometheus", "json", "collector", "pairs"]
+Measure = Literal["wrong", "brier"]
 Standard = Literal["errors", "refused", "slow", "scores", "door_errors", "quality", "disagreement"]
 STANDARD: tuple[Standard, ...] = ("errors", "refused", "slow", "scores", "door_errors", "quality", "disagreement")
 _SELECTOR = "Selector or query text; $project, $version, $cluster and $environment are filled in."
@@ -39,6 +40,10 @@ class Rule(Model):
     )
     tolerance: float | None = Field(
         None, gt=0, description="Difference of two answers, or of an answer and its label, that is none."
+    )
+    measure: Measure = Field(
+        "wrong",
+        description="What an answer costs by its label (quality): wrong, none or all; brier, its squared error.",
     )
     bad: str | None = Field(None, max_length=1000, description=f"Bad events. {_SELECTOR}")
     total: str | None = Field(None, max_length=1000, description=f"All events. {_SELECTOR}")
@@ -168,6 +173,8 @@ def _complete(name: str, rule: Rule, source: Source) -> None:
     Raises:
         ValueError: naming the metric.
     """
+    if rule.measure != "wrong" and name != "quality":
+        raise ValueError(f"metrics.{name}: measure belongs to the standard metric quality")
     told = {"bad": rule.bad, "total": rule.total, "buckets": rule.buckets}
     given = {key for key, value in told.items() if value}
     if name in STANDARD and not given:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ci.verification.blocks import Days, Newest
 from ci.verification.claims import Claims, Limit, compared
 from ci.verification.interface import BASELINE, CANARY
+from ci.verification.labels import MILLION, MILLIONTHS
 from ci.verification.sequential import Mean, Share
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ RECENT_DAYS = 56  # "not worse" is asked of these
 
 class Quality(Claims):
     """
-    Wrong answers by day, a day one observation; `worse` at any day since the first, `not_worse` on the newest eight weeks.
+    What answers cost by day, a day one observation; `worse` at any day since the first, `not_worse` on the newest eight weeks.
 
     A release that was well in spring is not well for that in winter.
     """
@@ -34,8 +35,9 @@ class Quality(Claims):
     def add(self, windows: Windows, without: str | None = None) -> None:
         """Add days."""
         b = windows.arms[CANARY].sum(without)
-        self._up.add(b[:, 1], b[:, 0])
-        self._down.add(b[:, 1], b[:, 0])
+        costs = b[:, 0] / (MILLION if windows.cells[0] == MILLIONTHS else 1)
+        self._up.add(b[:, 1], costs)
+        self._down.add(b[:, 1], costs)
 
 
 class Held(Claims):

@@ -1,7 +1,8 @@
 """
-Evidence on the mean share of wrong answers over days that are each a storm or a fair day as a whole.
+Evidence on the mean cost of answers over days that are each a storm or a fair day as a whole.
 
-The answers of one day are not independent, so a day is one observation: a share between 0 and 1. A bet of a fixed part
+The answers of one day are not independent, so a day is one observation: a share of wrong ones, or a mean squared error,
+between 0 and 1. A bet of a fixed part
 of the stake on "more than m" multiplies it by 1 + λ(x − m); as long as the mean given the past is at most m, no mixture
 of such bets reaches 1/α with probability more than α, however the answers of a day hang together (Waudby-Smith & Ramdas,
 arXiv 2010.09686, section 4). With all but a tenth of the stake at most on one day, one storm cannot decide.
@@ -39,8 +40,8 @@ class Days:
         self.null, self._above, self._watchful = null, above, watchful
         self._gains: Floats = np.zeros(0)
 
-    def add(self, n: Ints, bad: Ints) -> None:
-        """Add days; integers of shape (n_days,). A day without answers says nothing."""
+    def add(self, n: Ints, bad: Ints | Floats) -> None:
+        """Add days: answers and what they cost in all, shape (n_days,). A day without answers says nothing."""
         share = np.where(n > 0, bad / np.maximum(n, 1), self.null)
         most = self.null if self._above else 1 - self.null
         gain = (share - self.null) * (1 if self._above else -1) / most
@@ -76,10 +77,10 @@ class Newest:
     def __init__(self, null: float, *, above: bool, days: int) -> None:
         self._null, self._above, self._most = null, above, days
         self._n: list[int] = []
-        self._bad: list[int] = []
+        self._bad: list[float] = []
 
-    def add(self, n: Ints, bad: Ints) -> None:
-        """Add days; integers of shape (n_days,)."""
+    def add(self, n: Ints, bad: Ints | Floats) -> None:
+        """Add days: answers and what they cost in all, shape (n_days,)."""
         self._n += n.tolist()
         self._bad += bad.tolist()
 
@@ -87,5 +88,7 @@ class Newest:
     def log_e(self) -> Floats:
         """Shape (n_days,)."""
         newest = Days(self._null, above=self._above, watchful=False)
-        newest.add(np.array(self._n[-self._most :], dtype=np.int64), np.array(self._bad[-self._most :], dtype=np.int64))
+        newest.add(
+            np.array(self._n[-self._most :], dtype=np.int64), np.array(self._bad[-self._most :], dtype=np.float64)
+        )
         return np.concatenate([np.zeros(max(0, len(self._n) - self._most)), newest.log_e])

@@ -18,6 +18,7 @@ from ci.rollout.interface import Answer
 from ci.verification.alone import claims_of
 from ci.verification.claims import Ratio
 from ci.verification.interface import BASELINE, CANARY
+from ci.verification.labels import MILLION, MILLIONTHS
 from ci.verification.sequential import crossed, now
 from ci.verification.windows import joined
 
@@ -46,8 +47,8 @@ class Standing:
     worse_at: float | None
     not_worse_at: float | None
     windows: int
-    baseline: tuple[int, int] | None
-    canary: tuple[int, int]
+    baseline: tuple[float, int] | None
+    canary: tuple[float, int]
     told_apart: str = ""  # the one server without which there is no case
 
 
@@ -106,7 +107,8 @@ class MetricJudge:
         if not self.parts or claims is None:
             return None
         worse, alone = self._worse(claims)
-        counts = {arm: _bad_and_all(total.tolist()) for arm, total in self._totals.items()}
+        cells = self.parts[0].cells
+        counts = {arm: _bad_and_all(total.tolist(), cells) for arm, total in self._totals.items()}
         fell = worse is not None and self.rule.kind == "quality"  # that it was well before is no excuse
         return Standing(
             metric=self.name,
@@ -153,12 +155,12 @@ class MetricJudge:
         return at, ""
 
 
-def _bad_and_all(cells: list[int]) -> tuple[int, int]:
-    if len(cells) == 2:
-        return cells[0], cells[1]
-    if len(cells) == 1:
-        return cells[0], 0
-    return sum(cells[len(cells) // 2 :]), sum(cells)
+def _bad_and_all(counts: list[int], cells: Sequence[str]) -> tuple[float, int]:
+    if len(counts) == 2:
+        return (counts[0] / MILLION if cells[0] == MILLIONTHS else counts[0]), counts[1]
+    if len(counts) == 1:
+        return counts[0], 0
+    return sum(counts[len(counts) // 2 :]), sum(counts)
 
 
 class Judge:
@@ -265,10 +267,10 @@ def _check(name: str, rule: Rule, standing: Standing | None, reference: Referenc
     if reference and standing.baseline is None and not (rule.kind == "quality" and rule.limit is not None):
         limit, text = reference.upper(), f"{text}; held against {reference.of}"
     observed = bad / n if n else None
-    return Check(name, found, text, observed, limit, n=n or bad, extra=extra)
+    return Check(name, found, text, observed, limit, n=n or int(bad), extra=extra)
 
 
-def _share(pair: tuple[int, int]) -> float | None:
+def _share(pair: tuple[float, int]) -> float | None:
     return pair[0] / pair[1] if pair[1] else None
 
 
@@ -282,7 +284,7 @@ def _words(standing: Standing) -> str:
     return f"{', '.join(told)}; {evidence}, for not worse {_odds(standing.log_not_worse)} of {_odds(standing.need_not_worse)}"
 
 
-def _rate(pair: tuple[int, int]) -> str:
+def _rate(pair: tuple[float, int]) -> str:
     bad, n = pair
     return f"{bad / n:.2%} of {n:,}" if n else f"{bad:,}"
 

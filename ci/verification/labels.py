@@ -1,5 +1,8 @@
 """
-Quality from delayed labels: how many of a release's answers of a day turned out wrong.
+Quality from delayed labels: what a release's answers of a day cost once it is known how things went.
+
+An answer is wrong or it is not; or, of a probability, it costs its squared error (Brier 1950), which tells a model that
+is sure of the wrong thing from one that only leans to it, and one that promises too much from one that is honest.
 
 A day counts once every label of it could have come: when events from after its horizon have arrived. Of a day of which
 most labels are missing nobody knows how it was, and it does not count either.
@@ -20,24 +23,51 @@ from ci.verification.windows import Counts, Windows
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ci.params_verification import Collector
+    from ci.params_verification import Collector, Measure
     from ci.rollout.interface import Question
 
 DAY_S = 86_400.0
+MILLION = 1_000_000
+MILLIONTHS = (
+    "millionths"  # the cell of costs that are no whole numbers: evidence holds integers, and replays to the bit
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
     """
-    How a release's answers are told right from wrong.
+    How a release's answers are told right from wrong, or what they cost.
 
-    `classes` are those of a multiclass answer, in its order; `tolerance`, in the target's unit, is a regression's.
+    `classes` are those of a multiclass answer, in its order; `tolerance`, in the target's unit, is a regression's;
+    `measure` is what `cost` measures.
     """
 
     task: str
     threshold: float = 0.5
     classes: Sequence[str] = ()
     tolerance: float | None = None
+    measure: Measure = "wrong"
+
+    def cost(self, predicted: Any, target: Any) -> float | None:
+        """Return what an answer costs, 0 to 1, now that its label is known; None where nobody can say."""
+        if self.measure == "wrong":
+            found = self.wrong(predicted, target)
+            return None if found is None else float(found)
+        return self._squared(predicted, target)
+
+    def _squared(self, predicted: Any, target: Any) -> float | None:
+        """Return the squared error of a probability; of several classes half of their sum, which for two is the same."""
+        if target is None or predicted is None:
+            return None
+        try:
+            if self.task == "multiclass":
+                given = [float(p) - (str(target) == name) for p, name in zip(predicted, self.classes, strict=True)]
+                squared = sum(error * error for error in given) / 2
+            else:
+                squared = (float(predicted) - float(target)) ** 2
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return squared if self.task in {"binary", "multiclass"} and 0 <= squared <= 1 else None
 
     def wrong(self, predicted: Any, target: Any) -> bool | None:
         """Compare an answer with its label; None where one is missing, or of another form than the task's."""
@@ -59,12 +89,12 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The answers of one release on one day (UTC): how many, of how many the label is known, how many were wrong."""
+    """The answers of one release on one day (UTC): how many, of how many the label is known, what those cost in all."""
 
     day: date
     predictions: int
     labelled: int
-    wrong: int
+    wrong: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +104,7 @@ class Counted:
     watermark: datetime | None
     horizon_days: float
     arms: Mapping[str, Sequence[Cohort]]
+    measure: Measure = "wrong"
 
 
 class Labels(Protocol):
@@ -107,7 +138,7 @@ def ripe(metric: str, counted: Counted, policy: Collector) -> Ripe:
     told = f"{len(good)} days with labels"
     told += f", {waiting} wait for theirs" if waiting else ""
     told += f", {thin} have too few" if thin else ""
-    return Ripe(_windows(metric, good, by_day), told)
+    return Ripe(_windows(metric, good, by_day, counted.measure), told)
 
 
 def _complete(day: date, counted: Counted) -> bool:
@@ -121,19 +152,22 @@ def _labelled(cohort: Cohort, policy: Collector) -> bool:
     return cohort.labelled >= max(policy.min_rows, policy.min_labelled * cohort.predictions)
 
 
-def _windows(metric: str, days: Sequence[date], by_day: Mapping[str, Mapping[date, Cohort]]) -> Windows:
+def _windows(
+    metric: str, days: Sequence[date], by_day: Mapping[str, Mapping[date, Cohort]], measure: Measure
+) -> Windows:
     """Lay days out as windows; against a baseline each day is an instance, so that a verdict must survive without it."""
     starts = np.array([datetime.combine(day, datetime.min.time(), UTC).timestamp() for day in days], dtype=float)
-    arms = {}
+    arms, cell, unit = {}, *(("bad", 1) if measure == "wrong" else (MILLIONTHS, MILLION))
     for arm, found in by_day.items():
-        values = np.array([[found[day].wrong, found[day].labelled] for day in days], dtype=np.int64).reshape(-1, 2)
+        counts = [[round(found[day].wrong * unit), found[day].labelled] for day in days]
+        values = np.array(counts, dtype=np.int64).reshape(-1, 2)
         if len(by_day) == 1:
             arms[arm] = Counts(("labels",), values[:, None, :])
         else:
             spread = np.zeros((len(days), len(days), 2), dtype=np.int64)
             spread[np.arange(len(days)), np.arange(len(days))] = values
             arms[arm] = Counts(tuple(map(str, days)), spread)
-    return Windows(metric, DAY_S, starts, ("bad", "all"), arms, np.full(len(days), 1.0 if len(by_day) == 1 else 0.5))
+    return Windows(metric, DAY_S, starts, (cell, "all"), arms, np.full(len(days), 1.0 if len(by_day) == 1 else 0.5))
 
 
 def lone(windows: Windows) -> bool:

@@ -33,11 +33,19 @@ _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]
 
 
 def rules_of(policy: Verification) -> dict[str, Rule]:
-    """Put the standard metrics and the policy's own together."""
+    """
+    Put the standard metrics and the policy's own together.
+
+    Raises:
+        BadInput: a squared error against a baseline: counts are compared there.
+    """
     found: dict[str, Rule] = {name: DEFAULTS[name] for name in policy.standard}
     for name, rule in policy.metrics.items():
         told = {key: getattr(rule, key) for key in rule.model_fields_set}
         found[name] = DEFAULTS[name].model_copy(update=told) if name in _PATCHED else rule
+        if found[name].measure == "brier" and found[name].against == "baseline":
+            raise BadInput(f"verification.metrics.{name}: brier is held to a limit or the evaluation, not to a baseline",
+                           hint="leave out `against`, or set `measure: wrong`")  # fmt: skip
     return found
 
 

@@ -56,7 +56,7 @@ def told(verdict: Verdict, pictures: list[Picture], evidence: Path | None = None
 
 
 def _pair(counts: tuple[int, int] | None) -> tuple[int | None, int | None]:
-    return (None, None) if counts is None else (int(counts[0]), int(counts[1]))
+    return (None, None) if counts is None else (round(counts[0]), int(counts[1]))
 
 
 def drawn(judge: Judge, path: Path) -> list[Picture]:

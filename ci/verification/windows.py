@@ -25,7 +25,7 @@ class Counts:
     """
     Counts of one arm: `values` has shape (n_windows, n_instances, n_cells), non-negative.
 
-    Cells of events are (bad, all); of counts (events,); of distributions the buckets, not cumulative.
+    Cells of events are (bad, all), of answers that cost parts of one (millionths, all); of counts (events,); of distributions the buckets, not cumulative.
     """
 
     instances: tuple[str, ...]
@@ -196,7 +196,7 @@ def _order(cell: str) -> tuple[int, float, str]:
     try:
         return 1, float(cell.replace("+Inf", "inf")), cell
     except ValueError:
-        return 0, {"bad": 0.0, "all": 1.0}.get(cell, 2.0), cell
+        return 0, {"bad": 0.0, "millionths": 0.0, "all": 1.0}.get(cell, 2.0), cell
 
 
 def _laid_out(part: Windows, arm: str, names: tuple[str, ...], cells: tuple[str, ...]) -> Ints:

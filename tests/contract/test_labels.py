@@ -159,3 +159,12 @@ def test_the_address_may_come_from_the_environment(monkeypatch) -> None:
         address(policy)
     monkeypatch.setenv("LABELS_URL", "http://127.0.0.1:1")
     assert address(policy) == "http://127.0.0.1:1"
+
+
+def test_probabilities_cost_their_squared_errors_and_the_counts_say_so(service) -> None:
+    service.joined = [row(1, "2013-07-01", 0.9, True), row(2, "2013-07-01", 0.9, False), row(3, "2013-07-01", 7, True)]
+    service.labels = [sent("2013-07-01", 3)]
+    settings = Collector.model_validate({"url": service.url, "timeout_s": 1, "tries": 2, "page": 3})
+    found = CollectedLabels(settings, 1.0, lambda _: Answering("binary", measure="brier")).count(question(), [CANARY])
+    assert found.measure == "brier"
+    assert found.arms[CANARY] == [Cohort(date(2013, 7, 1), 3, 2, pytest.approx(0.82))]

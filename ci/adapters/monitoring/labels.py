@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -47,23 +48,24 @@ class CollectedLabels:
         if watermark is None:  # no records, which would tell how far the world has come: then it is our clock
             watermark = self._now()
         since = watermark - timedelta(days=self._policy.days + self._horizon_days + 1)
-        found = {}
+        found, measure = {}, self._answering(question.candidate).measure
         for role in arms:
             arm = question.candidate if role == CANARY else question.baseline
             found[role] = self._cohorts(base, arm, since) if arm else []
-        return Counted(watermark, self._horizon_days, found)
+        return Counted(watermark, self._horizon_days, found, measure)
 
     def _cohorts(self, base: str, arm: Arm, since: datetime) -> list[Cohort]:
         answering, name = self._answering(arm), f"{arm.release.project}@{arm.release.version}"
-        known: dict[date, list[int]] = defaultdict(lambda: [0, 0])
+        known: dict[date, list[float]] = defaultdict(list)
         for row in self._joined(base, name, since):
-            wrong = answering.wrong(row.get("predicted"), row.get("target"))
-            if wrong is not None and row.get("version") == arm.release.version and not row.get("synthetic"):
-                counts = known[_day(row, self._asker.url)]
-                counts[0] += 1
-                counts[1] += wrong
+            cost = answering.cost(row.get("predicted"), row.get("target"))
+            if cost is not None and row.get("version") == arm.release.version and not row.get("synthetic"):
+                known[_day(row, self._asker.url)].append(cost)
         sent = self._sent(base, name, since)
-        return [Cohort(day, max(n, known[day][0]), *known[day]) for day, n in sorted(sent.items())]
+        return [
+            Cohort(day, max(n, len(known[day])), len(known[day]), math.fsum(known[day]))
+            for day, n in sorted(sent.items())
+        ]
 
     def _joined(self, base: str, release: str, since: datetime) -> Iterator[dict[str, Any]]:
         after, told = 0, 0

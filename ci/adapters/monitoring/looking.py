@@ -68,7 +68,7 @@ def verifier(
         lambda question: references(question, policy, bundles, keep_in),
         lambda question: CollectedLabels(
             policy.collector, horizon_days(question.project),
-            lambda arm: Bundled(bundles, rules["quality"].tolerance).answering(arm.release),
+            lambda arm: Bundled(bundles, rules["quality"].tolerance, rules["quality"].measure).answering(arm.release),
         ),
     )  # fmt: skip
     return Verify(policy, looking)
@@ -96,7 +96,7 @@ def references(question: Question, policy: Verification, bundles: Sequence[Path]
     """Find what a lone release is held against beside its limits: a record of its predecessor, its own evaluation."""
     found = recorded(question, stored(folder, question)) if policy.alone == "predecessor" else {}
     rule = rules_of(policy).get("quality")
-    own = Bundled(bundles, rule.tolerance).reference(question.candidate.release) if rule else None
+    own = Bundled(bundles, rule.tolerance, rule.measure).reference(question.candidate.release) if rule else None
     return ({"quality": own} if own else {}) | found
 
 

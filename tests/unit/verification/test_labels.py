@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ci.errors import BadInput
 from ci.params_verification import Collector, Rule, Verification
 from ci.rollout.interface import Answer, Arm, Question
 from ci.verification.blocks import Days, Newest
@@ -59,6 +60,32 @@ def counted(days: int, **arms: list[Cohort]) -> Counted:
 )
 def test_an_answer_is_told_right_from_wrong(answering, predicted, target, wrong) -> None:
     assert answering.wrong(predicted, target) is wrong
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "predicted", "target", "cost"),
+    [
+        ("binary", (), 0.8, True, 0.04),
+        ("binary", (), 0.8, 0, 0.64),
+        ("binary", (), 1.0, False, 1.0),
+        ("binary", (), 0.8, None, None),
+        ("binary", (), None, True, None),
+        ("binary", (), 3.0, True, None),
+        ("binary", (), float("nan"), True, None),
+        ("binary", (), "much", True, None),
+        ("multiclass", ("a", "b"), [0.2, 0.8], "b", 0.04),
+        ("multiclass", ("a", "b", "c"), [0.2, 0.3, 0.5], "c", 0.19),
+        ("multiclass", ("a", "b"), [0.2, 0.3, 0.5], "b", None),
+        ("regression", (), 0.8, 1.0, None),
+    ],
+)
+def test_a_probability_costs_its_squared_error(task, classes, predicted, target, cost) -> None:
+    found = Answering(task, classes=classes, measure="brier").cost(predicted, target)
+    assert found == (None if cost is None else pytest.approx(cost, abs=1e-12))
+
+
+def test_a_decision_costs_all_or_nothing() -> None:
+    assert [Answering("binary").cost(p, True) for p in (0.8, 0.2, None)] == [0.0, 1.0, None]
 
 
 def test_only_days_older_than_the_horizon_count_and_of_them_those_with_enough_labels() -> None:
@@ -157,6 +184,63 @@ def test_equal_days_cross_at_most_alpha_of_the_time_however_dependent_the_answer
         evidence.add(np.full(90, 50), draw.binomial(50, share))
         crossings += crossed(evidence, 0.05) is not None
     assert crossings / runs <= 0.05 + 2 * 0.0154
+
+
+BRIER = Rule(kind="quality", source="collector", against="limit", margin=0.5, measure="brier")
+
+
+def squared(costs: Any, reference: Reference, n: int = 300) -> Any:
+    """Judge days by their mean squared error, as labels come from a service."""
+    made = Judge({"quality": BRIER}, Verification(), {"quality": reference})
+    days = [Cohort(FIRST + timedelta(days=k), n, n, float(cost) * n) for k, cost in enumerate(costs)]
+    made.add(ripe("quality", replace(counted(len(days) + 1, canary=days), measure="brier"), Collector()).windows)
+    return made.judged()
+
+
+def test_a_model_that_promises_too_much_is_found_by_its_squared_error_alone() -> None:
+    draw = np.random.default_rng(3)
+    late = draw.random((96, 300)) < 0.15
+    costs = np.concatenate([((0.15 - late[:56]) ** 2).mean(axis=1), ((0.45 - late[56:]) ** 2).mean(axis=1)])
+    offline = Reference(of="its own evaluation", share=0.14)  # a constant .15 has .1275; a constant .45 has .2175
+    assert squared(costs[:56], offline).answer is Answer.NOT_WORSE
+    fallen = squared(costs, offline)
+    assert fallen.answer is Answer.WORSE
+    assert fallen.standings[0].canary == (pytest.approx(costs.sum() * 300, abs=1e-3), 28_800)
+    wrong = judged(late.mean(axis=1), reference=Reference(of="its own evaluation", share=0.17))
+    assert wrong.answer is not Answer.WORSE  # both say "on time" of every flight
+
+
+def test_equal_squared_errors_are_called_worse_at_most_alpha_of_the_time() -> None:
+    draw, runs = np.random.default_rng(11), 150
+    at_most = squared([0.2], Reference(of="x", share=0.2)).checks[0].limit
+    worse = 0
+    for _ in range(runs):  # the mean of a day is where worse begins, exactly; storms make a day a third of the scale
+        mean = at_most * 1.1 / (1 + at_most * 0.1)
+        costs = np.clip(mean + 0.4 * (draw.beta(0.6, 1.8, 60) - 0.25), 0, 1)
+        worse += squared(costs, Reference(of="x", share=at_most)).answer is Answer.WORSE
+    assert worse / runs <= 0.05 + 2 * 0.0178
+
+
+def test_squared_errors_replay_to_the_bit_and_their_rule_asks_for_no_baseline() -> None:
+    verify = looked([Cohort(FIRST + timedelta(days=k), 90, 90, 90 * 0.31 + k / 7) for k in range(20)],
+                    metrics={"quality": {"measure": "brier"}})  # fmt: skip
+    labels = verify.looking.labels
+    assert labels is not None
+    asked = labels(question()).count(question(), [CANARY])
+    verify.looking.labels = lambda _: type("Brier", (), {"count": lambda *_: replace(asked, measure="brier")})()
+    verdict = verify.verify(question())
+    kept = verify.looking.evidence["windows"]["quality"]
+    assert (kept["cells"], kept["arms"][CANARY]["values"][1][0]) == (["millionths", "all"], [28_042_857, 90])
+    assert verdict.message.endswith(replay(verify.looking.evidence, "evidence")[0].message)
+    for metrics, told in (
+        ({"errors": {"measure": "brier"}}, "belongs to the standard metric quality"),
+        ({"quality": {"measure": "log_loss"}}, "wrong"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            Verification.model_validate({"metrics": metrics})
+    against = Verification.model_validate({"metrics": {"quality": {"measure": "brier", "against": "baseline"}}})
+    with pytest.raises(BadInput, match="not to a baseline"):
+        rules_of(against)
 
 
 def question(*, baseline: bool = False) -> Question:
