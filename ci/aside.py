@@ -36,7 +36,7 @@ def aside(work: Callable[[], bytes], *, longest_s: float = _LONGEST_S) -> Iterat
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     child = os.fork()
     if not child:
-        _offer(work, target, source)
+        _offer(work, target)
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(target)
@@ -48,13 +48,14 @@ def aside(work: Callable[[], bytes], *, longest_s: float = _LONGEST_S) -> Iterat
             os.waitpid(child, 0)
 
 
-def _offer(work: Callable[[], bytes], target: int, source: int) -> NoReturn:
+def _offer(work: Callable[[], bytes], target: int) -> NoReturn:
     """Do the work and leave at once: what the parent does on its way out is not the child's to do."""
     try:
         for number in _STOPS:
             signal.signal(number, signal.SIG_DFL)  # the parent's handlers write its report
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
-        os.close(source)
+        os.closerange(3, target)  # or locks of a parent that was killed would be held on
+        os.closerange(target + 1, os.sysconf("SC_OPEN_MAX"))
         made = work()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

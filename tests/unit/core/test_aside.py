@@ -91,6 +91,16 @@ def test_an_interrupted_block_leaves_no_child(tmp_path: Path) -> None:
     assert gone(int(named.read_bytes()))
 
 
+def test_a_child_holds_no_lock_of_its_parent(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+
+        def still_open() -> bytes:
+            return str(Path(f"/proc/self/fd/{lock.fileno()}").exists()).encode()
+
+        with aside(still_open) as made:
+            assert made() == b"False"
+
+
 def test_signals_are_handled_afterwards_as_before() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with aside(who) as made:
