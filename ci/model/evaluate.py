@@ -6,7 +6,6 @@ What is scored is the exported graph, on rows that it has not seen.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,14 +14,13 @@ import numpy as np
 import pandas as pd
 
 from ci import stats
-from ci.aside import aside
 from ci.contract import Task
 from ci.data import layout, prepare, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, Outcome
 from ci.files import read_json, replacing_folder, sha256, write_json
 from ci.model.mistakes import wrong
-from ci.model.scoring import Scorer, packed, unpacked
+from ci.model.scoring import Scorer
 from ci.report import Check, Found, Picture, Result, Table, deciding, finite, worst
 
 if TYPE_CHECKING:
@@ -127,11 +125,8 @@ def primary(task: Task) -> str:
 
 
 def _scored(project: Project, prepared: Path, model: Path) -> Scored:
-    test = prepared / layout.TEST
-    with aside(lambda: packed(Scorer(model, project.contract).score(read_parquet(test)))) as answered:
-        frame = read_parquet(test)
-        importlib.import_module("matplotlib.backends.backend_agg")  # takes as long as scoring does
-        scores = unpacked(answered())
+    frame = read_parquet(prepared / layout.TEST)
+    scores = Scorer(model, project.contract).score(frame)
     if not np.isfinite(scores).all():
         raise BadInput(f"{model}: {int((~np.isfinite(scores)).sum()):,} of {scores.size:,} answers are NaN or infinite")
     return Scored(project.contract, frame, scores)

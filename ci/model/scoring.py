@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,16 +49,3 @@ class Scorer:
         tensors = encoding.encode(frame, self._contract)
         answer: np.ndarray[Any, Any] = self._session.run(None, {name: tensors[name] for name in self._inputs})[0]
         return answer
-
-
-def packed(scores: np.ndarray[Any, Any]) -> bytes:
-    """Spell answers for another process, with type and shape."""
-    made = io.BytesIO()
-    np.save(made, scores, allow_pickle=False)
-    return made.getvalue()
-
-
-def unpacked(made: bytes) -> np.ndarray[Any, Any]:
-    """Take over what another process answered."""
-    found: np.ndarray[Any, Any] = np.load(io.BytesIO(made), allow_pickle=False)
-    return found

@@ -7,6 +7,7 @@ No pickle is written, here or anywhere: the estimator lives and ends in this pro
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -118,9 +119,7 @@ def _trained(project: Project, frame: pd.DataFrame) -> Trained:
 
 def _fitted(project: Project, frame: pd.DataFrame) -> Trained:
     contract, settings = project.contract, project.params.train
-    with aside(lambda: graph.trace(project).to_bytes()) as traced:
-        importlib.import_module("skl2onnx")  # and with it scikit-learn: takes as long as tracing does
-        features = graph.FeatureGraph.of_bytes(traced())
+    features = _traced(project)
     given = features.apply(encoding.encode(frame, contract))
     labels = rows.labels(frame[contract.target], contract)
     _all_classes(labels, frame, contract)
@@ -141,6 +140,15 @@ def _fitted(project: Project, frame: pd.DataFrame) -> Trained:
 
     kind = type(estimator[-1] if hasattr(estimator, "steps") else estimator).__name__
     return Trained(model, predict, {"trainer": "scikit-learn", "estimator": kind, "features": dict(features.kinds)})
+
+
+def _traced(project: Project) -> graph.FeatureGraph:
+    """Trace aside while scikit-learn is loaded; where it is there already, its threads would be missing in a child."""
+    if "sklearn" in sys.modules:
+        return graph.trace(project)
+    with aside(lambda: graph.trace(project).to_bytes()) as traced:
+        importlib.import_module("skl2onnx")  # and with it scikit-learn: takes as long as tracing does
+        return graph.FeatureGraph.of_bytes(traced())
 
 
 def answers_of(estimator: Any, given: pd.DataFrame, task: Task) -> Any:

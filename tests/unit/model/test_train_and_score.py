@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ci.aside import aside
 from ci.data.layout import TRAIN
 from ci.errors import BadInput
 from ci.files import read_json, sha256
-from ci.model import train as training
-from ci.model.scoring import Scorer, packed, unpacked
+from ci.model import graph
+from ci.model.scoring import Scorer
 from tests import shop
 from tests.unit.model.conftest import Workshop
 
@@ -48,14 +48,11 @@ def test_the_same_rows_train_the_same_bytes(
     assert sha256(again.model) == sha256(workshop.model)
 
 
-def test_without_a_child_the_bytes_are_the_same(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "aside", contextlib.nullcontext)
-    again = Workshop(tmp_path)
-    again.train()
-    assert sha256(again.model) == sha256(workshop.model)
+def test_a_graph_that_was_traced_aside_is_the_same(workshop: Workshop) -> None:
+    here = graph.trace(workshop.project)
+    with aside(lambda: graph.trace(workshop.project).to_bytes()) as traced:
+        there = graph.FeatureGraph.of_bytes(traced())
+    assert (there.kinds, there.to_bytes()) == (here.kinds, here.to_bytes())
 
 
 def test_batches_of_any_size_answer_alike(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,13 +60,6 @@ def test_batches_of_any_size_answer_alike(workshop: Workshop, monkeypatch: pytes
     whole = scorer.score(rows)
     monkeypatch.setattr("ci.model.scoring._BATCH", 7)
     np.testing.assert_allclose(scorer.score(rows), whole, atol=1e-6)
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (0,)])
-def test_answers_travel_between_processes_as_they_are(shape: tuple[int, ...]) -> None:
-    answers = np.random.default_rng(0).random(shape)
-    again = unpacked(packed(answers))
-    assert (again.shape, again.dtype, again.tobytes()) == (answers.shape, answers.dtype, answers.tobytes())
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\x07", b"PK\x03\x04"])
