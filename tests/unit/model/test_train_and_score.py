@@ -14,6 +14,7 @@ from ci.data.layout import TRAIN
 from ci.errors import BadInput
 from ci.files import read_json, sha256
 from ci.model import graph
+from ci.model import train as training
 from ci.model.scoring import Scorer
 from tests import shop
 from tests.unit.model.conftest import Workshop
