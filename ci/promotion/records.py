@@ -116,9 +116,8 @@ class Records:
         """Return the very event, if the ledger has it: its writer may have died before it forgot it here."""
         if draft.happened is None:
             return None
-        wanted = (draft.kind, draft.version, draft.environment, draft.happened)
-        events = self.ledger.history(draft.project).events
-        return next((e for e in events if (e.kind, e.version, e.environment, e.happened) == wanted), None)
+        wanted = _identity(draft)
+        return next((event for event in self.ledger.history(draft.project).events if _identity(event) == wanted), None)
 
     def settle(self, actual: Callable[[], Actual]) -> list[Check]:
         """
@@ -171,3 +170,8 @@ def evidence_of(moved: Moved) -> dict[str, str]:
     if given or not moved.checks:
         return given
     return {"checks": sha256_of(finite([asdict(check) for check in moved.checks]))}
+
+
+def _identity(told: Draft) -> tuple[object, ...]:
+    """What two events of one environment cannot share, even within a second: there and back again has another `former`."""
+    return told.kind, told.version, told.environment, told.happened, told.former, told.how, told.actor, told.reason

@@ -218,3 +218,20 @@ def test_what_waited_longer_is_told_first_and_nothing_is_told_twice():
     records.settle(night.running.actual)
     assert len(night.history.events) == count
     assert not night.queue.kept
+
+
+def test_back_where_it_was_within_a_second_is_an_event_of_its_own():
+    night = Night()
+    records = Records(night.ledger, night.queue, night.ledger.clock)
+    night.ledger.silent = True
+    night.back("1.1.0")
+    night.ledger.silent = False
+    (waiting,) = night.queue.kept.values()
+    there = waiting.draft.model_copy(update={"former": "1.0.0", "how": "promoted"})
+    sick = night.history.live("production")
+    night.ledger.add(there)
+    night.ledger.add(there.model_copy(update={
+        "version": sick.version, "release": sick.release, "packagings": sick.packagings, "former": "1.1.0",
+    }))  # fmt: skip
+    records.settle(night.running.actual)
+    assert night.history.live("production").version == "1.1.0"
