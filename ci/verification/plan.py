@@ -86,6 +86,8 @@ def plan(
 def _not_here(name: str, source: Source, question: Question, *, standard: bool) -> str:
     if source == "envoy" and not question.admin:
         return "no router is known whose statistics could be read"
+    if standard and source == "envoy" and question.shadow:
+        return "Envoy does not count copies of requests"
     if standard and source == "json":
         return "a JSON API has no standard metrics"
     if standard and source == "envoy" and name in {"refused", "scores"}:

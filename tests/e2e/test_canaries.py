@@ -91,3 +91,21 @@ def test_prometheus_that_scrapes_envoy_tells_of_a_bad_release(canaries: Canaries
     assert (moved.outcome, moved.live) == (Outcome.ROLLED_BACK, "1.0.0"), (moved.message, canaries.said[-3:])
     assert "worse in web" in moved.message
     print(f"by Prometheus: rolled back after {took:.0f} s and {exposed(tally, '1.1.0')[0]} requests")
+
+
+@pytest.mark.parametrize(("alter", "outcome"), [(bad.swapped, Outcome.ROLLED_BACK), (bad.twin, Outcome.INCONCLUSIVE)])
+def test_a_shadow_is_judged_by_the_pairs_of_answers(
+    canaries: Canaries, tmp_path: Path, alter: Callable[[Path, Path], Path], outcome: Outcome
+) -> None:
+    """One that decides otherwise is taken away; one that decides alike is well, and rests: a shadow never goes in by itself."""
+    rules = {"disagreement": {"required": True, "limit": 0.05, "margin": 2.0}}
+    canaries.policy = {**canaries.policy, "metrics": {**canaries.policy["metrics"], **rules}}
+    with canaries.load() as tally:
+        moved = canaries.deploy("1.1.0", alter(BUNDLE, tmp_path / "altered"), kind="shadow", share=99.99)
+    assert (moved.outcome, moved.live) == (outcome, "1.0.0"), (moved.message, canaries.said[-3:])
+    assert exposed(tally, "1.1.0") == (0, 0)
+    assert ("disagreement" in moved.message) == (outcome is Outcome.ROLLED_BACK), moved.message
+    (evidence,) = (canaries.folder / "evidence").glob("*.json")
+    judged, _ = replay(read_json(evidence), str(evidence))
+    assert judged.answer == ("worse" if outcome is Outcome.ROLLED_BACK else "not worse")
+    assert read_json(evidence)["windows"]["disagreement"]["arms"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,3 +105,11 @@ def test_disagreement_is_held_to_its_limit_although_there_is_a_baseline(share, a
 def test_without_a_shadow_there_are_no_pairs_to_ask_for() -> None:
     assert plan(question(""), Verification())[1].skipped["disagreement"] == "no shadow runs"
     assert "disagreement" in plan(question(), Verification())[0]
+
+
+def test_what_envoy_counts_says_nothing_of_a_shadow() -> None:
+    asked = replace(question(), admin="http://127.0.0.1:9901")
+    rules, wanted = plan(asked, Verification())
+    assert wanted.skipped["door_errors"] == "Envoy does not count copies of requests"
+    assert "errors" in rules, "its servers do"
+    assert "door_errors" in plan(replace(asked, shadow=""), Verification())[0]
