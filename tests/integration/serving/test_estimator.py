@@ -6,7 +6,9 @@ import importlib
 import json
 import math
 import shutil
+import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +110,24 @@ def plain(value: object, kind: str) -> object:
     return {"integer": int, "boolean": bool}.get(kind, lambda same: same)(value)
 
 
-def test_the_wheel_answers_row_for_row(case, tmp_path, monkeypatch):
+@contextmanager
+def imported(site, name):
+    """Import a package for a while; others of the same name, of other tests, are there again afterwards."""
+
+    def taken_out():
+        return {there: sys.modules.pop(there) for there in list(sys.modules) if there.partition(".")[0] == name}
+
+    kept = taken_out()
+    sys.path.insert(0, str(site))
+    try:
+        yield importlib.import_module(name)
+    finally:
+        sys.path.remove(str(site))
+        taken_out()
+        sys.modules.update(kept)
+
+
+def test_the_wheel_answers_row_for_row(case, tmp_path):
     _, name, bundle, frame = case
     signature = json.loads((bundle / "signature.json").read_text("utf-8"))
     frame = taken(frame, signature["inputs"])
@@ -116,9 +135,8 @@ def test_the_wheel_answers_row_for_row(case, tmp_path, monkeypatch):
     built.write_bytes(wheel.wheel(bundle, name, "1.0.0", digest(bundle)))
     with zipfile.ZipFile(built) as archive:
         archive.extractall(tmp_path / "site")
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    package = importlib.import_module(f"{name}_model")
-    found = package.load().predict(frame[[spec["name"] for spec in signature["inputs"]]])
+    with imported(tmp_path / "site", f"{name}_model") as package:
+        found = package.load().predict(frame[[spec["name"] for spec in signature["inputs"]]])
     held(found, frame, bundle)
 
 
