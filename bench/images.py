@@ -76,7 +76,7 @@ def to_ready(engine: Docker, found: Found, path: str) -> tuple[float, float]:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
                     if answer.status == 200:
                         spent = time.perf_counter() - began
-                        told = engine._client.api.stats(container.id, stream=False, one_shot=True)  # noqa: SLF001
+                        told = engine._client.api.stats(container.id, stream=False, one_shot=True)  # noqa: SLF001 # the adapter has no need of it
                         return spent, told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
             except OSError:
                 time.sleep(0.005)
@@ -88,7 +88,7 @@ def to_ready(engine: Docker, found: Found, path: str) -> tuple[float, float]:
 def floor(engine: Docker, base: str) -> float:
     """Seconds that the engine needs to run nothing: until it says that it was started."""
     began = time.perf_counter()
-    container = engine._client.containers.run(base, ["true"], detach=True, ports={"8080/tcp": ("127.0.0.1", None)})  # noqa: SLF001
+    container = engine._client.containers.run(base, ["true"], detach=True, ports={"8080/tcp": ("127.0.0.1", None)})  # noqa: SLF001 # as above
     spent = time.perf_counter() - began
     container.remove(force=True)
     return spent

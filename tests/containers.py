@@ -81,7 +81,7 @@ class DockerPlace:
     @property
     def environment(self) -> Environment:
         target = {"kind": "docker", "prefix": self.prefix}
-        return Environment(name="staging", **{"target": target, "lease_s": 5, **self.settings})  # type: ignore[arg-type]
+        return Environment(name="staging", **{"target": target, "lease_s": 5, **self.settings})  # type: ignore[arg-type] # pydantic reads dicts
 
     def open(self) -> Any:
         return environments.running("flights", self.environment, self.shared)

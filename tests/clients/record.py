@@ -54,7 +54,7 @@ def door(port: int, seen: list[dict[str, Any]]) -> http.server.ThreadingHTTPServ
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_any  # noqa: N815
+        do_GET = do_POST = do_any  # noqa: N815 # what http.server calls
 
         def log_message(self, *arguments: Any) -> None:
             pass

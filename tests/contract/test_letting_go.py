@@ -33,7 +33,7 @@ def removed(store: Store, known: int | None = None) -> bool:
     return answers[0]
 
 
-def tidied(store: Store, until: Until = Until(), most: int = 1000) -> int:  # noqa: B008 # a value
+def tidied(store: Store, until: Until = Until(), most: int = 1000) -> int:  # noqa: B008 # a frozen value: nobody can change the default
     answers: list[int] = []
     store.write(lambda session: answers.append(session.tidy("shop", until, most)))
     return answers[0]
