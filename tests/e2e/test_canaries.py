@@ -28,6 +28,7 @@ def canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Canari
         pytest.skip(str(error))
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(environments, "ProcessTarget", bad.FaultyTarget)
+    monkeypatch.setattr(bad.FaultyTarget, "faults", {})  # not those of the test before
     made = Canaries(tmp_path / "place")
     assert made.deploy("1.0.0").outcome is Outcome.PASSED  # the first of all: health decides
     yield made
