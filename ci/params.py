@@ -119,20 +119,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: missing, unreadable, not YAML, or not a mapping.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ci.yaml import mapping
 
     with said_plainly(path):
         raw = path.read_bytes()
-    try:
-        document = YAML(typ="safe", pure=True).load(raw.decode("utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not YAML ({_first_line(error)})") from error
-    if document is None:
-        raise BadInput(f"{path}: empty")
-    if not isinstance(document, dict):
-        raise BadInput(f"{path}: expected keys and values, found {type(document).__name__}")
-    return document
+    return mapping(raw, str(path))
 
 
 def parse(model: type[M], document: Any, where: str) -> M:
@@ -211,7 +202,3 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     elif get_origin(annotation) in {Union, types.UnionType, Annotated, list, dict, tuple}:
         for inner in get_args(annotation):
             yield from _models_in(inner)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

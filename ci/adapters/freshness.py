@@ -11,6 +11,7 @@ from ci.adapters.local import stale
 from ci.adapters.process import run
 from ci.errors import BadInput, StepError
 from ci.retraining.rules import Fresh
+from ci.yaml import mapping
 
 if TYPE_CHECKING:
     from ci.ledger.history import History
@@ -40,15 +41,11 @@ class SourceData:
         event = self.history.registered(version)
         if event is None:
             return None
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
         path = f"{event.commit}:projects/{self.project.name}/params.yaml"
         try:
             found = run(["git", "show", path], timeout_s=30)
-            document = YAML(typ="safe", pure=True).load(found.out) if found.code == 0 else None
-            return date.fromisoformat(str(document["as_of"])) if isinstance(document, dict) else None
-        except (StepError, YAMLError, KeyError, ValueError):
+            return date.fromisoformat(str(mapping(found.out, path)["as_of"])) if found.code == 0 else None
+        except (StepError, KeyError, ValueError):
             return None
 
     def _rows(self, era: Era, start: date, end: date) -> int:

@@ -18,6 +18,7 @@ from ci.errors import BadInput
 from ci.params import parse
 from ci.project import ProjectParams
 from ci.report import Check, Found, Result
+from ci.yaml import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,8 +139,8 @@ def _under(project: Project, text: str, edited: str, where: str) -> Project:
     """Return the project under the edited params, which differ in what was meant to differ and nothing else."""
     if edited == text:
         return project
-    document = edits.parsed(edited, where)
-    edits.nothing_else(edits.parsed(text, where), document, where)
+    document = mapping(edited, where)
+    edits.nothing_else(mapping(text, where), document, where)
     return project.under(parse(ProjectParams, document, where))
 
 

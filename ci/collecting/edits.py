@@ -85,25 +85,6 @@ def taken_over(text: str, since: date, where: str) -> str:
     return f"{text[:place]}{found['indent']}{line}   # {_WHY}{found['end']}{text[place:]}"
 
 
-def parsed(text: str, where: str) -> dict[str, Any]:
-    """
-    Read edited params.
-
-    Raises:
-        BadInput: not YAML, or not a mapping.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        document = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise BadInput(f"{where}: not YAML ({' '.join(str(error).split())[:160]})") from error
-    if not isinstance(document, dict):
-        raise BadInput(f"{where}: expected keys and values")
-    return document
-
-
 def nothing_else(before: Mapping[str, Any], after: Mapping[str, Any], where: str) -> None:
     """
     Hold an edit to what it was for: `as_of` and `source.collector`.

@@ -7,6 +7,7 @@ changed. Crash-safe: files are written beside and renamed, the manifest last; wh
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +23,8 @@ from ci.errors import BadInput, StepError
 from ci.files import emptied, said_plainly, sha256, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Future
     from datetime import datetime
 
     import pandas as pd
@@ -52,6 +54,7 @@ class _Ingest:
     folder: Path
     open_table: Callable[[AnyTable], TableReader]
     former: dict[str, Part]
+    writing: Future[Part] | None = None
     readers: dict[tuple[str, str, str], TableReader] = field(default_factory=dict)
     read: list[Part] = field(default_factory=list)
     restated: list[tuple[Part, Part]] = field(default_factory=list)
@@ -63,16 +66,29 @@ class _Ingest:
         same = former and former.source == self._source(period, readers) and _bounds(former) == _iso(period)
         return former if same else None
 
-    def part(self, period: Period) -> Part:
-        former, kept = self.former.get(period.name), self.kept(period)
+    def parts(self, wanted: Iterable[Period]) -> list[Part]:
+        """Read what has to be read; a period is written while the next one is read, so two of them are in memory."""
+        with ThreadPoolExecutor(1, "write") as writer:
+            found = [self._part(period, writer) for period in wanted]
+            parts = [part if isinstance(part, Part) else part.result() for part in found]
+        for part in parts:
+            former = self.former.get(part.period)
+            if part is not former:
+                self.read.append(part)
+                if former and former.closed and former.sha256 != part.sha256:
+                    self.restated.append((former, part))
+        return parts
+
+    def _part(self, period: Period, writer: ThreadPoolExecutor) -> Part | Future[Part]:
+        kept = self.kept(period)
         if kept and intact(self.folder, kept):
             return kept
-        readers = {name: self._reader(period, name) for name in period.era.tables}
-        made = self._read(period, readers)
-        if former and former.closed and former.sha256 != made.sha256:
-            self.restated.append((former, made))
-        self.read.append(made)
-        return made
+        frame = self.rows(period)
+        described = self._described(period, frame)
+        if self.writing:
+            self.writing.result()
+        self.writing = writer.submit(self._written, described, frame)
+        return self.writing
 
     @property
     def staged(self) -> Path:
@@ -140,25 +156,27 @@ class _Ingest:
         tables = {name: reader.read(*self._window(period, name)) for name, reader in readers.items()}
         return self._assembled(period, tables)
 
-    def _read(self, period: Period, readers: Mapping[str, TableReader]) -> Part:
-        frame = self.rows(period)
-        path = self.staged / f"{period.name}.parquet"
+    def _described(self, period: Period, frame: pd.DataFrame) -> dict[str, Any]:
+        """Say of a period what the manifest will say, but for its file."""
+        readers = {name: self._reader(period, name) for name in period.era.tables}
+        time = self.project.contract.event_time
+        return {
+            "period": period.name,
+            "era": period.era.name,
+            "start": _iso(period)[0],
+            "end": _iso(period)[1],
+            "closed": period.closed,
+            "rows": len(frame),
+            "newest": frame[time].max().isoformat() if time and len(frame) else None,
+            "source": self._source(period, readers),
+            "tables": {name: reader.schema(*self._window(period, name)) for name, reader in readers.items()},
+        }
+
+    def _written(self, described: dict[str, Any], frame: pd.DataFrame) -> Part:
+        path = self.staged / f"{described['period']}.parquet"
         with said_plainly(path):
             rows.write_parquet(frame, path)
-        time = self.project.contract.event_time
-        return Part(
-            period=period.name,
-            era=period.era.name,
-            start=_iso(period)[0],
-            end=_iso(period)[1],
-            closed=period.closed,
-            rows=len(frame),
-            file=path.name,
-            sha256=sha256(path),
-            newest=frame[time].max().isoformat() if time and len(frame) else None,
-            source=self._source(period, readers),
-            tables={name: reader.schema(*self._window(period, name)) for name, reader in readers.items()},
-        )
+        return Part(**described, file=path.name, sha256=sha256(path))
 
     def _assembled(self, period: Period, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         frame = next(iter(tables.values())) if _finished(period) else assembled(self.project, tables)
@@ -185,7 +203,7 @@ def ingest(project: Project, open_table: Callable[[AnyTable], TableReader], fold
     wanted = periods(project.params.source, project.params.as_of, timeless=project.contract.event_time is None)
     work = _Ingest(project, folder, open_table, _former(folder))
     with emptied(work.staged):
-        parts = [work.part(period) for period in progress.over(wanted, f"ingest {project.name}")]
+        parts = work.parts(progress.over(wanted, f"ingest {project.name}"))
         if not any(part.rows for part in parts):
             raise BadInput(f"{project.name}: the source has no rows before {project.params.as_of}",
                            hint="look at as_of, the eras and the event time")  # fmt: skip

@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from ci.errors import BadInput
+from ci.yaml import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,8 @@ def lock_of(base: bytes | None, ours: bytes, project: str) -> bytes:
     Raises:
         BadInput: one of the two is no dvc.lock, or ours knows nothing of the project.
     """
-    document: dict[str, Any] = _yaml(base, "dvc.lock of the branch") if base else {"schema": "2.0", "stages": {}}
-    found = _yaml(ours, "dvc.lock").get("stages", {})
+    document: dict[str, Any] = mapping(base, "dvc.lock of the branch") if base else {"schema": "2.0", "stages": {}}
+    found = mapping(ours, "dvc.lock").get("stages", {})
     missing = [name for name in stages_of(project) if name not in found]
     if missing:
         raise BadInput(f"dvc.lock: knows no {missing[0]}", hint=_again(project))
@@ -66,29 +67,16 @@ def unlike(base: bytes, ours: bytes, where: str) -> list[str]:
     Raises:
         BadInput: one of them is not YAML.
     """
-    one, other = _yaml(base, where), _yaml(ours, where)
+    one, other = mapping(base, where), mapping(ours, where)
     keys = sorted({*one, *other} - set(MOVES))
     return [key for key in keys if one.get(key) != other.get(key)]
 
 
 def _stage(lock: bytes, name: str) -> dict[str, Any]:
-    stage = _yaml(lock, "dvc.lock").get("stages", {}).get(name)
+    stage = mapping(lock, "dvc.lock").get("stages", {}).get(name)
     if not isinstance(stage, dict):
         raise BadInput(f"dvc.lock: knows no {name}", hint=_again(name.partition("@")[2]))
     return stage
-
-
-def _yaml(text: bytes, where: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        document = YAML(typ="safe", pure=True).load(text.decode("utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{where}: not YAML ({' '.join(str(error).split())[:120]})") from error
-    if not isinstance(document, dict):
-        raise BadInput(f"{where}: expected keys and values")
-    return document
 
 
 def _spelled(document: Any) -> bytes:

@@ -11,6 +11,7 @@ from ci.collecting import edits
 from ci.errors import BadInput
 from ci.params import parse
 from ci.project import ProjectParams
+from ci.yaml import mapping
 
 FLIGHTS = Path(__file__).parents[3] / "projects" / "flights" / "params.yaml"
 DAY = date(2013, 8, 1)
@@ -52,7 +53,7 @@ def test_the_service_takes_over_with_one_line_more() -> None:
     more = [line for line in after.splitlines() if line not in text.splitlines()]
     assert more == ['  collector: {since: "2013-08-01"}   # later rows come from the collection service']
     assert after.replace(more[0] + "\n", "") == text
-    source = parse(ProjectParams, edits.parsed(after, "p"), "p").source
+    source = parse(ProjectParams, mapping(after, "p"), "p").source
     assert source.collector is not None
     assert source.collector.since == DAY
 
@@ -67,7 +68,7 @@ def test_the_service_takes_over_with_one_line_more() -> None:
 )
 def test_the_line_is_indented_as_its_neighbours_are(text: str) -> None:
     after = edits.taken_over(text, DAY, "p")
-    assert edits.parsed(after, "p")["source"] == {"collector": {"since": "2013-08-01"}, "period": "month"}
+    assert mapping(after, "p")["source"] == {"collector": {"since": "2013-08-01"}, "period": "month"}
     assert ("\r\n" in text) == ("service\r\n" in after)
 
 

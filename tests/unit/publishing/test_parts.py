@@ -15,6 +15,7 @@ from ci.publishing.skipping import Since, news
 from ci.publishing.versions import Described, PeriodRows, propose
 from ci.releases.dataset import DataVersion, dataset_of
 from ci.templating import in_markdown
+from ci.yaml import mapping
 from tests import shop
 from tests.releases import MemoryLedger, git_id, release
 from tests.unit.publishing.world import DataLedger
@@ -72,11 +73,11 @@ def test_the_first_version_and_what_content_is_about():
 def test_one_projects_data_stages_move_and_nothing_else():
     ours = b"schema: '2.0'\nstages:\n  ingest@a: {cmd: new}\n  check_data@a: {cmd: new}\n  prepare@a: {cmd: new}\n  train@a: {cmd: half}\n  ingest@b: {cmd: half}\n"
     base = b"schema: '2.0'\nstages:\n  ingest@a: {cmd: old}\n  train@a: {cmd: old}\n  ingest@b: {cmd: old}\n"
-    made = moved._yaml(moved.lock_of(base, ours, "a"), "")["stages"]
+    made = mapping(moved.lock_of(base, ours, "a"), "")["stages"]
     assert {name: stage["cmd"] for name, stage in made.items()} == {
         "ingest@a": "new", "check_data@a": "new", "prepare@a": "new", "train@a": "old", "ingest@b": "old",
     }  # fmt: skip
-    assert set(moved._yaml(moved.lock_of(None, ours, "a"), "")["stages"]) == {"ingest@a", "check_data@a", "prepare@a"}
+    assert set(mapping(moved.lock_of(None, ours, "a"), "")["stages"]) == {"ingest@a", "check_data@a", "prepare@a"}
     with pytest.raises(BadInput, match=r"dvc.lock: knows no ingest@c"):
         moved.lock_of(base, ours, "c")
     with pytest.raises(BadInput, match=r"dvc.lock: not YAML"):
