@@ -6,6 +6,9 @@ Streams period by period, so that memory grows with hashes (8 bytes a row), not 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +24,11 @@ from ci.files import read_json, replacing_folder, sha256, write_json
 from ci.report import Check, Found, Result, Table, deciding, finite, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
+
+    import pyarrow.parquet as pq
 
     from ci.contract import Contract
     from ci.progress import Progress
@@ -85,20 +91,39 @@ def _checked(verdict: Path, manifest: Manifest) -> None:
 
 
 def _write(split: Split, manifest: Manifest, raw: Path, beside: Path, progress: Progress) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = kept(split.project.contract)
-    writers: dict[str, pq.ParquetWriter] = {}
-    try:
+    """Write the sides of a period while the next one is read and split: two of them are in memory."""
+    columns, sides = kept(split.project.contract), _Sides(beside, split.project.contract)
+    with closing(sides), ThreadPoolExecutor(1, "write") as thread:
+        written: Future[None] | None = None
         for part in progress.over(manifest.parts, f"prepare {manifest.project}"):
-            for name, side in split.of(read_part(raw, part, columns)[columns]).items():
-                table = pa.Table.from_pandas(_dense(side, split.project.contract), preserve_index=False)
-                if name not in writers:
-                    writers[name] = pq.ParquetWriter(beside / name, table.schema, compression="zstd")
-                writers[name].write_table(table.cast(writers[name].schema), row_group_size=_CHUNK_ROWS)
-    finally:
-        for writer in writers.values():
+            made = split.of(read_part(raw, part, columns)[columns])
+            if written:
+                written.result()
+            written = thread.submit(sides.add, made)
+        if written:
+            written.result()
+
+
+@dataclass
+class _Sides:
+    """The files of both sides, as long as they grow."""
+
+    folder: Path
+    contract: Contract
+    writers: dict[str, pq.ParquetWriter] = field(default_factory=dict)
+
+    def add(self, made: Mapping[str, pd.DataFrame]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for name, side in made.items():
+            table = pa.Table.from_pandas(_dense(side, self.contract), preserve_index=False)
+            if name not in self.writers:
+                self.writers[name] = pq.ParquetWriter(self.folder / name, table.schema, compression="zstd")
+            self.writers[name].write_table(table.cast(self.writers[name].schema), row_group_size=_CHUNK_ROWS)
+
+    def close(self) -> None:
+        for writer in self.writers.values():
             writer.close()
 
 

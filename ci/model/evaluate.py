@@ -19,12 +19,13 @@ from ci.data import layout, prepare, rows
 from ci.data.manifest import read_parquet
 from ci.errors import BadInput, Outcome
 from ci.files import read_json, replacing_folder, sha256, write_json
+from ci.model import plots
 from ci.model.mistakes import wrong
 from ci.model.scoring import Scorer
 from ci.report import Check, Found, Picture, Result, Table, deciding, finite, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ci.contract import Contract
@@ -84,6 +85,13 @@ def evaluate(project: Project, prepared: Path, model: Path, target: Path, progre
     Raises:
         BadInput: the model does not answer, answers NaN, or a metric does not fit the task.
     """
+    with plots.painter() as paint:
+        return _evaluated(project, prepared, model, target, progress, paint)
+
+
+def _evaluated(
+    project: Project, prepared: Path, model: Path, target: Path, progress: Progress, paint: Callable[[bytes], bytes]
+) -> Result:
     scored = _scored(project, prepared, model)
     progress.line(f"evaluate {project.name}: {len(scored.frame):,} rows scored")
     metrics = _metrics(project, scored)
@@ -111,11 +119,9 @@ def evaluate(project: Project, prepared: Path, model: Path, target: Path, progre
     if worst(checks) is not Outcome.PASSED:
         return _told(document, checks, target, [])
     with replacing_folder(target) as beside:
-        from ci.model import plots
-
         write_json(beside / EVALUATION, document)
         write_json(beside / METRICS, _for_dvc(document))
-        pictures = plots.draw(project.contract, document, scored, beside)
+        pictures = plots.draw(project.contract, document, scored, beside, paint)
     return _told(document, checks, target, [_moved(picture, beside, target) for picture in pictures])
 
 

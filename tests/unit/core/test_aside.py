@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.aside import aside
+from ci.aside import aside, ready
 from ci.errors import BadInput, Interrupted
 
 
@@ -118,3 +118,38 @@ def test_what_is_printed_is_printed_once(capfd: pytest.CaptureFixture[str]) -> N
         made()
     sys.stdout.write("after\n")
     assert capfd.readouterr().out == "before\naside\nafter\n"
+
+
+def test_a_child_that_is_ready_gets_the_work_and_what_belongs_to_it(tmp_path: Path) -> None:
+    warmed = tmp_path / "warm"
+    given = bytes(range(256)) * 20_000
+    with ready(lambda: warmed.write_bytes(who()), lambda message: message + who()) as done:
+        made = done(given)
+    assert made == given + warmed.read_bytes()
+    assert gone(int(warmed.read_bytes()))
+
+
+@pytest.mark.parametrize("fails", ["warming up", "at work", "killed"])
+def test_a_child_that_fails_is_replaced_by_its_parent(fails: str) -> None:
+    parent = os.getpid()
+
+    def warm() -> None:
+        if fails == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert fails == "at work"
+
+    def work(given: bytes) -> bytes:
+        assert os.getpid() == parent
+        return given + who()
+
+    given = bytes(4 << 20)  # more than a line holds: nobody waits for ever for a reader who is gone
+    with ready(warm, work) as done:
+        assert done(given) == given + str(parent).encode()
+
+
+def test_a_child_that_is_never_asked_goes_with_the_block(tmp_path: Path) -> None:
+    named = tmp_path / "child"
+    with ready(lambda: named.write_bytes(who()), lambda given: given):
+        while not (named.is_file() and named.read_bytes()):
+            time.sleep(0.01)
+    assert gone(int(named.read_bytes()))
