@@ -46,7 +46,7 @@ class App:
             (live.telemetry if live else self.state.nobody).done(route, "disconnected", perf_counter() - start)
             return
         except Exception as error:  # noqa: BLE001 # the last line of defence; nothing of it reaches the client
-            reply = self._broken(call, error)
+            reply = self.broken(error, call.request_id, call.path)
         live = call.live or self.state.repository.live
         status = reply.status
         if not self._at_once(call, reply, live):
@@ -95,11 +95,12 @@ class App:
         allowed = ", ".join(sorted(handlers))
         raise Problem(405, "method", f"this route takes {allowed}", headers=[(b"allow", allowed.encode())])
 
-    def _broken(self, call: Call, error: Exception) -> Reply:
-        request_id = call.request_id.decode()
-        log.error("request failed", cause=error, request_id=request_id, path=call.path[:200])
-        problem = Problem(500, "internal", f"internal error; the server's log has it under {request_id}")
-        return Reply(500, PROBLEM, problem.body(request_id))
+    def broken(self, error: BaseException, request_id: bytes, path: str) -> Reply:
+        """Log what should not have happened, and tell the client where."""
+        found = request_id.decode()
+        log.error("request failed", cause=error, request_id=found, path=path[:200])
+        problem = Problem(500, "internal", f"internal error; the server's log has it under {found}")
+        return Reply(500, PROBLEM, problem.body(found))
 
     def _tell(self, call: Call, route: str, status: int, start: float, detail: str) -> None:
         if not (self._log_errors and (self._log_all or self._throttle.allow())):

@@ -49,6 +49,11 @@ class MicroBatcher:
 
     async def submit(self, row: Row) -> Any:
         """Score one row; returns a number, or a list of them for a multiclass model."""
+        future, index = self.place(row)
+        return (await future)[index]
+
+    def place(self, row: Row) -> tuple[asyncio.Future[list[Any]], int]:
+        """Put a row into the next run; return the future of all its answers, and which of them is this row's."""
         future = self._future
         if future is None:
             future = self._future = self._loop.create_future()
@@ -58,7 +63,7 @@ class MicroBatcher:
         if index + 1 == self._limit:
             self._lingered = True
             self._flush(future)
-        return (await future)[index]
+        return future, index
 
     def _flush(self, future: asyncio.Future[list[Any]]) -> None:
         if future is not self._future:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.problems import Problem
-from serving.wire import PROBLEM
+from serving.wire import LARGE, PROBLEM
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,16 +22,21 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+    from serving.quick import Asked, QuickWay
     from serving.settings import Settings
+    from serving.wire import Reply
 
 _HEAD_BYTES = 64 * 1024
+_CLOSE = b"connection: close\r\n"
 _OFFER = re.compile(rb"\r\n[Uu]pgrade:")
 
 
-def limited(settings: Settings) -> type[Connection]:
+def limited(settings: Settings, quick: QuickWay | None) -> type[Connection]:
     """Return the connection class for these limits."""
     names = ("max_connections", "header_timeout_s", "body_timeout_s")
-    return type("LimitedConnection", (Connection,), {name: getattr(settings, name) for name in names})
+    return type(
+        "LimitedConnection", (Connection,), {"quick": quick, **{name: getattr(settings, name) for name in names}}
+    )
 
 
 class Connection(HttpToolsProtocol):
@@ -44,7 +49,11 @@ class Connection(HttpToolsProtocol):
     _body_since = 0.0
     _unread = 0  # bytes of answers that wait for the client, at the last look
     _unread_since = 0.0
-    _running: RequestResponseCycle | None = None
+    _running: RequestResponseCycle | Asked | None = None
+    quick: QuickWay | None = None
+    _route: Any = None  # by which a request may go the quick way, while its body is expected
+    _whole = b""  # its body so far
+    _common: tuple[object, bytes] = (None, b"")  # headers that all answers have, and how they are spelled
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
@@ -71,6 +80,8 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(_without_offers(data) if b"pgrade:" in data else data)
+        if self._route and not self.transport.is_closing():
+            self._ordinary()  # the rest of the body is still on its way
         if self.timeout_keep_alive_task is None and self._head_since is None and self.idle:
             # Line ends between two requests begin nothing, but they did stop the clock for idle connections.
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -87,8 +98,67 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop it, and start the clock for a body."""
         self._head_since, self._head_bytes, self._body_since = None, 0, self.loop.time()
+        self._route = self._quick_route()
+        if not self._route:
+            self._ordinary()
+
+    def _quick_route(self) -> Any:
+        parser = self.parser
+        if self.quick is None or self.pipeline or not self.idle or self.flow.write_paused or self.expect_100_continue:
+            return None
+        if parser.get_method() != b"POST" or parser.should_upgrade() or not parser.should_keep_alive():
+            return None
+        return self.quick.route(self.url) if parser.get_http_version() == "1.1" else None
+
+    def _ordinary(self) -> None:
+        """Go the ordinary way, with what there is of the body."""
         super().on_headers_complete()
         self.scope["slipway.answer"] = self.answer  # type: ignore[typeddict-unknown-key]
+        if self._route:
+            self._route, body, self._whole = None, self._whole, b""
+            super().on_body(body)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of a body."""
+        if not self._route:
+            super().on_body(body)
+        elif len(self._whole) + len(body) > LARGE:
+            self._ordinary()
+            super().on_body(body)
+        else:
+            self._whole += body
+
+    def on_message_complete(self) -> None:
+        """Answer what came whole the quick way, if it can be."""
+        if self._route and self.quick:
+            asked = self.quick.take(self, self._route, self.headers, self._whole)
+            if asked:
+                self._route, self._whole = None, b""
+                self.cycle = self._running = asked  # type: ignore[assignment] # has what the stack looks at
+                return
+            self._ordinary()
+        super().on_message_complete()
+
+    def finish(self, asked: Asked, reply: Reply, release: bytes, *, last: bool) -> bool:
+        """Write an answer; False where nobody waits for it any more."""
+        if asked.disconnected or self.transport.is_closing():
+            return False
+        asked.response_complete = True
+        closes = last or not asked.keep_alive
+        head = b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n"
+        head %= (reply.content_type, len(reply.body), asked.id, release, _CLOSE if closes else b"")
+        self.transport.write(STATUS_LINE[reply.status] + self._spelled() + head + reply.body)
+        if closes:
+            self.transport.close()
+        self.on_response_complete()
+        return True
+
+    def _spelled(self) -> bytes:
+        """Spell the headers that the stack gives every answer; the list is a new one each second."""
+        headers = self.server_state.default_headers
+        if Connection._common[0] is not headers:
+            Connection._common = headers, b"".join([b"%s: %s\r\n" % field for field in headers])
+        return Connection._common[1]
 
     @property
     def idle(self) -> bool:
@@ -105,8 +175,7 @@ class Connection(HttpToolsProtocol):
         if not plain or cycle.more_body or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
             return False
         cycle.response_started = cycle.response_complete = True
-        common = b"".join([b"%s: %s\r\n" % field for field in self.server_state.default_headers])
-        self.transport.write(STATUS_LINE[status] + common + rest)
+        self.transport.write(STATUS_LINE[status] + self._spelled() + rest)
         cycle.message_event.set()
         cycle.on_response()
         return True

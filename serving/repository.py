@@ -40,6 +40,7 @@ class Live:
         release, output = model.release, model.signature.output
         self.header = release.header
         self.header_line = b"x-slipway-release: %s\r\n" % release.header
+        self.infer_url = b"/v2/models/%s/infer" % release.name.encode()
         self.tensor_head = _tensor_head(release, output.name)
         head = {"release": str(release), "version": release.version, "bundle": release.short, "output": output.name}
         if output.classes:

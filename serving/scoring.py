@@ -11,7 +11,7 @@ import numpy as np
 from serving import tensors
 from serving.encoded import Encoded, Row
 from serving.problems import ELSEWHERE, Faults, Invalid, Problem
-from serving.wire import JSON, OCTETS, Reply, check_type
+from serving.wire import JSON, LARGE, OCTETS, Reply, check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from serving.settings import Settings
     from serving.wire import Bodies, Call
 
-_LARGE = 64 * 1024  # bytes of a body that are read in a thread, so that they do not hold up the event loop
 _MANY_S = 0.002  # and likewise a batch that takes longer than this to score
 _ROW_S = 5e-6  # what one more row in a batch costs, about
 _NEXT = [(b"retry-after", b"1")]
@@ -45,7 +44,7 @@ class Scoring:
         live = self._admit(call)
         self.active += 1
         try:
-            row = None if call.encoding or len(body) > _LARGE else live.model.intake.row(body)
+            row = None if call.encoding or len(body) > LARGE else live.model.intake.row(body)
             if row is None:
                 answers = await self._predict_any(call, live, body)
             else:
@@ -83,12 +82,12 @@ class Scoring:
             raise
         finally:
             self.active -= 1
-        return _tensor_reply(live, request.id or call.request_id.decode(), answer, binary=binary)
+        return tensor_reply(live, request.id or call.request_id.decode(), answer, binary=binary)
 
     @staticmethod
     def _one_row(call: Call, live: Live, body: bytes) -> tuple[tensors.Request, Row] | None:
         """Read the commonest request, one row as JSON; None when it is anything else."""
-        if call.encoding or call.header_length != -1 or len(body) > _LARGE:
+        if call.encoding or call.header_length != -1 or len(body) > LARGE:
             return None
         return live.model.tensors.row(body)
 
@@ -127,7 +126,7 @@ class Scoring:
 
     async def _aside(self, call: Call, body: bytes, read: Callable[[bytes], Any]) -> Any:
         """Read a body: here when it is small, in a thread when it is large or must be decompressed."""
-        if call.encoding or len(body) > _LARGE:
+        if call.encoding or len(body) > LARGE:
             return await self._in_thread(lambda: read(self.bodies.plain(call, body)))
         return read(body)
 
@@ -148,7 +147,7 @@ class Scoring:
             live.telemetry.rejected[name if name in columns else None, code] += number
 
 
-def _tensor_reply(live: Live, request_id: str, answer: Any, *, binary: bool) -> Reply:
+def tensor_reply(live: Live, request_id: str, answer: Any, *, binary: bool) -> Reply:
     """Spell an answer, an array or a list of one row; what does not change from answer to answer was spelled before."""
     values = np.asarray(answer, dtype="<f4") if binary or len(answer) > 1 else answer
     width = live.model.signature.output.classes if live.model.signature.task == "multiclass" else None

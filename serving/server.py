@@ -14,6 +14,7 @@ from serving import log
 from serving.app import App
 from serving.errors import BAD_INPUT
 from serving.protocol import limited
+from serving.quick import QuickWay
 
 if TYPE_CHECKING:
     import socket
@@ -102,7 +103,7 @@ async def serve(state: State, listener: socket.socket) -> int:
 def _config(settings: Settings, app: App) -> Config:
     return Config(
         app,
-        http=limited(settings),
+        http=limited(settings, None if settings.access_log == "all" else QuickWay(app)),
         ws="none",
         lifespan="off",
         log_config=None,

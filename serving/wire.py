@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
+LARGE = 64 * 1024  # bytes of a body that are read in a thread, so that they do not hold up the event loop
 OCTETS = b"application/octet-stream"
 _WBITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 _ID_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
@@ -53,10 +54,10 @@ class Call:
         self.expects = self.synthetic = False
         self.request_id = self.shadow = b""
         for name, value in scope["headers"]:
-            if name in _HEADERS:
-                _HEADERS[name](self, value)
+            if name in HEADERS:
+                HEADERS[name](self, value)
         if not self.request_id:
-            self.request_id = b"%s%08x" % (_PREFIX, next(_NUMBERS))
+            self.request_id = next_id()
 
     def set_content_type(self, value: bytes) -> None:
         """Keep the media type without its parameters."""
@@ -64,7 +65,7 @@ class Call:
 
     def set_request_id(self, value: bytes) -> None:
         """Take the caller's request id if it can go into a header and a log as it is."""
-        if 0 < len(value) <= 128 and _ID_CHARACTERS.issuperset(value):
+        if sound_id(value):
             self.request_id = value
 
     def set_length(self, value: bytes) -> None:
@@ -96,7 +97,7 @@ class Call:
         self.expects = True
 
 
-_HEADERS: dict[bytes, Callable[[Call, bytes], None]] = {
+HEADERS: dict[bytes, Callable[[Call, bytes], None]] = {
     b"content-type": Call.set_content_type,
     b"content-length": Call.set_length,
     b"content-encoding": Call.set_encoding,
@@ -110,6 +111,16 @@ _HEADERS: dict[bytes, Callable[[Call, bytes], None]] = {
 # Unique without asking the system for randomness each time: a prefix of this process, and a number.
 _PREFIX = os.urandom(6).hex().encode() + b"-"
 _NUMBERS = count(1)
+
+
+def next_id() -> bytes:
+    """Make up a request id."""
+    return b"%s%08x" % (_PREFIX, next(_NUMBERS))
+
+
+def sound_id(value: bytes) -> bool:
+    """Say whether a caller's request id can go into a header and a log as it is."""
+    return 0 < len(value) <= 128 and _ID_CHARACTERS.issuperset(value)
 
 
 class Limits(Protocol):
