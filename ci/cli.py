@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ci.report import Result
 
-__all__ = ["INPUT", "Run", "step"]
+__all__ = ["INPUT", "PROJECTS", "Run", "step"]
 
 INPUT = click.Path(path_type=Path)
 
@@ -126,13 +126,25 @@ def _is_name(value: str) -> bool:
     return value.isidentifier() and value.isascii() and len(value) <= 80
 
 
-def _project() -> click.Option:
-    def checked(_context: click.Context, _option: click.Parameter, value: str) -> str:
-        if not _is_name(value):
-            raise click.BadParameter(f"{value[:80]!r} is not a project name")
-        return value
+class _Name(click.ParamType[str]):
+    """A project's name; several in one variable are set apart by blanks, and by nothing else that looks like one."""
 
-    return click.Option(["--project"], required=True, callback=checked, help="Folder below projects/.", metavar="NAME")
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not _is_name(value):
+            self.fail(f"{value[:80]!r} is not a project name", param, ctx)
+        return str(value)
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [name for name in rv.split(" ") if name]
+
+
+PROJECTS = click.option("--project", "projects", type=_Name(), multiple=True, metavar="NAME", help="Only this project; may be repeated.")  # fmt: skip
+
+
+def _project() -> click.Option:
+    return click.Option(["--project"], required=True, type=_Name(), help="Folder below projects/.", metavar="NAME")
 
 
 def _common() -> list[click.Parameter]:

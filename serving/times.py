@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # years 1 to 9999
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 # the wall clock is what the contract counts
-_SECOND = timedelta(seconds=1)
 # Without seconds, or without a time at all: ISO 8601, though not RFC 3339.
 _SHORT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII)
 
@@ -21,7 +20,8 @@ def seconds(moment: datetime) -> int:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
         except OverflowError:  # year 1 with an eastern offset lies in year 0
             return EARLIEST - 1
-    return (moment - _EPOCH) // _SECOND
+    since = moment - _EPOCH
+    return since.days * 86_400 + since.seconds  # the floor, at half the cost of a division
 
 
 def parse_all(texts: list[object]) -> list[int] | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @cli.step(project=False)
-@click.option("--project", "projects", multiple=True, metavar="NAME", help="Only this project; may be repeated.")
+@cli.PROJECTS
 @click.option("--offline", is_flag=True, help="Do with what this clone knows; ask no remote.")
 def main(run: cli.Run, projects: tuple[str, ...], offline: bool) -> Result:
     """Show data versions with period, rows, age, verdict, consumers and the commands that get one."""

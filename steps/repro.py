@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @cli.step(project=False)
-@click.option("--project", "projects", multiple=True, metavar="NAME", help="Only this project; may be repeated.")
+@cli.PROJECTS
 @click.option("--only", type=click.Choice(["all", "data"]), default="all", help="`data` stops before training.")
 @click.option("--pull/--no-pull", default=True, help="Take data and results from the remote instead of making them.")
 @click.option("--push/--no-push", default=True, help="Push what was made.")

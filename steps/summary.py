@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from ci import cli
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @cli.step(project=False)
-@click.option("--project", "projects", multiple=True, metavar="NAME", help="Only this project; may be repeated.")
+@cli.PROJECTS
 def main(run: cli.Run, projects: tuple[str, ...]) -> Result:
     """Show the bundles in artifacts/ with digests, metrics and the gate's word."""
     from ci import project, summary

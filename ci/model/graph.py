@@ -179,7 +179,9 @@ def _shape_answer(model: onnx.ModelProto, contract: Contract) -> None:
     produced = [item.name for item in graph.output]
     scores = next((item for item in produced if _PROBABILITIES in item), produced[-1])
     several = contract.task is Task.MULTICLASS
-    if contract.task in {Task.BINARY, Task.RANKING} and _PROBABILITIES in scores:
+    if contract.task in {Task.BINARY, Task.RANKING} and (trees := _one_score(graph, scores)):
+        _sum_of_trees(graph, trees, name)
+    elif contract.task in {Task.BINARY, Task.RANKING} and _PROBABILITIES in scores:
         graph.initializer.append(numpy_helper.from_array(np.array(1, dtype=np.int64), "slipway_one"))
         graph.node.append(helper.make_node("Gather", [scores, "slipway_one"], [name], axis=1))
     else:
@@ -189,6 +191,39 @@ def _shape_answer(model: onnx.ModelProto, contract: Contract) -> None:
     del graph.output[:]
     shape_of = ["N", None] if several else ["N"]
     graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape_of))
+
+
+def _one_score(graph: onnx.GraphProto, scores: str) -> onnx.NodeProto | None:
+    """Return the node of trees that add up to one logit, if that is where the probabilities come from, and all that they are for."""
+    (node,) = (node for node in graph.node if scores in node.output)
+    others = {name for item in graph.node for name in item.input}
+    if node.op_type != "TreeEnsembleClassifier" or others & set(node.output):
+        return None
+    said = {item.name: item for item in node.attribute}
+    one = (
+        len(set(said["class_ids"].ints)) == 1 and len(said["base_values"].floats) == 1
+        if "base_values" in said
+        else False
+    )
+    two = "classlabels_int64s" in said and len(said["classlabels_int64s"].ints) == 2
+    return node if one and two and said["post_transform"].s == b"LOGISTIC" else None
+
+
+def _sum_of_trees(graph: onnx.GraphProto, trees: onnx.NodeProto, name: str) -> None:
+    """Let the trees give their sum, `name` its logistic: with a label and two probabilities the runtime takes an eighth longer."""
+    from onnx import helper, numpy_helper
+
+    summed = helper.make_node("TreeEnsembleRegressor", trees.input, ["slipway_sum"], domain=trees.domain, n_targets=1)
+    for item in trees.attribute:
+        if item.name.startswith(("nodes_", "class_", "base_")) and item.name != "nodes_hitrates":
+            copied = summed.attribute.add()
+            copied.CopyFrom(item)
+            copied.name = item.name.replace("class_", "target_", 1)
+    graph.node.remove(trees)
+    graph.initializer.append(numpy_helper.from_array(np.array([-1], dtype=np.int64), "slipway_shape"))
+    graph.node.append(summed)
+    graph.node.append(helper.make_node("Reshape", ["slipway_sum", "slipway_shape"], ["slipway_logit"]))
+    graph.node.append(helper.make_node("Sigmoid", ["slipway_logit"], [name]))
 
 
 def converted(estimator: Any, features: FeatureGraph) -> onnx.ModelProto:

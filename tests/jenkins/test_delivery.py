@@ -104,6 +104,20 @@ def test_a_promotion_needs_somebody_else_and_replayed_it_moves_nothing(site: Sit
     assert (again.result, steps(again)) == ("SUCCESS", [("promote", 0), ("promote", 0)])
 
 
+def test_restarted_from_each_stage_that_moves_something_nothing_moves_again(site: Site) -> None:
+    with nothing_changes(site):
+        delivered = site.build("delivery", restart_at="Deliver")
+        promoted = site.build("promote", FROM_BELOW, user="ann", restart_at="Promote")
+        agreed = site.build("promote", FROM_BELOW, user="ann", answers=list(BOB), restart_at="Approve and promote")
+    assert (delivered.result, steps(delivered)) == ("SUCCESS", [("repro", 0), ("changed", 0)]), delivered.console[
+        -4000:
+    ]
+    assert delivered.description == "nothing to release"
+    for built in (promoted, agreed):
+        assert (built.result, steps(built)) == ("SUCCESS", [("promote", 0)]), built.console[-4000:]
+    assert site.live("production") == "shop@1.0.0"
+
+
 def test_the_ledger_names_build_person_and_approver(site: Site) -> None:
     site.run("history").communicate(timeout=120)
     (report,) = list(site.root.glob("clone-*/reports/shop/history.json"))[-1:]
@@ -147,7 +161,9 @@ def test_a_rollback_goes_back_at_once_and_a_second_one_changes_nothing(site: Sit
     assert built.description.startswith("shop v1.0.0, ")
     with nothing_changes(site):
         again = site.build("rollback", wish, user="eve")
+        looked = site.build("rollback", wish, user="eve", restart_at="Verify")
     assert steps(again)[0] == ("rollback", 0)
+    assert (looked.result, steps(looked)) == ("SUCCESS", [("verify", 0)]), looked.console[-4000:]
 
 
 def test_a_rollback_ends_a_canary_and_does_not_wait_for_it(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -50,6 +51,41 @@ def test_a_step_that_went_well_ends_with_0_and_three_files(capsys: pytest.Captur
     shown = capsys.readouterr()
     assert shown.err == "test_cli: passed: went well\n  report: reports/shop/test_cli.html\n"
     assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [("shop", ("shop",)), ("shop toy", ("shop", "toy")), (" shop ", ("shop",))]
+)
+def test_projects_in_one_variable_are_set_apart_by_blanks(
+    monkeypatch: pytest.MonkeyPatch, given: str, found: Any
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    @cli.PROJECTS
+    def several(run: cli.Run, projects: tuple[str, ...]) -> Result:
+        """Look."""
+        seen.append(projects)
+        return Result("looked")
+
+    monkeypatch.setenv("SLIPWAY_TEST_CLI_PROJECT", given)
+    assert call(several, project=False) == 0
+    assert seen == [found]
+
+
+@pytest.mark.parametrize(
+    "text", ["shop\nshop", "shop\ttoy", "ｔoy", "тоy", "../shop", "$(id)", "x" * 10_000, "shop toy;"]
+)
+@pytest.mark.parametrize("step", ["repro", "summary", "datasets"])
+def test_what_is_no_projects_name_is_refused_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str, text: str
+) -> None:
+    monkeypatch.setenv(f"SLIPWAY_{step.upper()}_PROJECT", text)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"steps.{step}").main.main([])
+    assert ended.value.code == 2
+    assert "--project: " in (said := capsys.readouterr().err)
+    assert "is not a project name" in said
+    assert len(said) < 400
 
 
 def test_a_script_that_works_alone_ends_at_once_with_all_said(
