@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import traceback
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,8 +62,7 @@ class Run:
     def tell(self, text: str) -> None:
         """Give a program its answer, on stdout; unless it asked for the whole report, which has it, too."""
         if not self.as_json:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            _print(text)
 
     def where(self, suffix: str = ".json") -> Path:
         """Return the path of this step's report."""
@@ -96,8 +95,8 @@ def _in_turn(run: Run, work: Callable[[], Result]) -> int:
         code, result = _ended(run, work)
         report = _report(run, result, code)
         unwritten = _write(run, report)
-        _tell(run, report, written=not unwritten)
-        return code or unwritten
+        untold = _tell(run, report, written=not unwritten)
+        return code or unwritten or untold
 
 
 @contextmanager
@@ -215,16 +214,37 @@ def _params_digest(run: Run) -> str | None:
     return sha256(path) if path.is_file() and os.access(path, os.R_OK) else None
 
 
-def _tell(run: Run, report: StepReport, *, written: bool) -> None:
+def _print(text: str) -> None:
+    """
+    Write to stdout.
+
+    Raises:
+        BadInput: its disk is full, or its reader has left; what follows goes nowhere.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        with suppress(OSError, ValueError):  # or Python would try again on its way out, and end with a code of its own
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise BadInput(f"stdout: cannot be written ({error.strerror})") from error
+
+
+def _tell(run: Run, report: StepReport, *, written: bool) -> int:
+    """Tell people how it ended, and the program that asked for it; return the exit code if that did not work, else 0."""
     result = report.result
     run.say(f"{run.step}: {result.outcome}: {result.message}")
     if result.hint:
         run.say(f"  hint: {result.hint}")
     if written:
         run.say(f"  report: {run.where('.html')}")
-    if run.as_json:
-        sys.stdout.write(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+    try:
+        if run.as_json:
+            _print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    except BadInput as error:
+        run.say(f"{run.step}: {error.outcome}: {error}")
+        return error.outcome.exit_code
+    return 0
 
 
 def _enter_root() -> None:

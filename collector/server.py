@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,12 @@ from collector.state import State
 from collector.store.opening import opened
 from serving import log
 from serving.errors import BadOption
+from serving.listening import listening
 from serving.problems import Problem
 from serving.protocol import Connection
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from types import FrameType
 
@@ -105,7 +106,7 @@ async def serve(settings: Settings) -> int:
     state = State(settings, opened(settings.store, timeout_s=settings.commit_timeout_s))
     try:
         await asyncio.to_thread(state.load)
-        listener = _listen(settings)
+        listener = listening(settings.host, settings.port)
         server = Server(_config(settings, App(state)), state)
         tasks = [
             asyncio.create_task(server.sweep()),
@@ -179,11 +180,3 @@ def _config(settings: Settings, app: App) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.shutdown_s,
         proxy_headers=False,
     )
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        raise BadOption(f"--host {settings.host} --port {settings.port}: {error.strerror or error}") from error

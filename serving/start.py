@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import gc
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING
 
-from serving.errors import BadOption
+from serving.listening import listening
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,7 +32,7 @@ def run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is about to look anyway
-    listener = _listen(settings)
+    listener = listening(settings.host, settings.port)
     from serving.state import State
 
     state = State(settings, _events(settings))
@@ -52,14 +51,6 @@ def run(settings: Settings) -> int:
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 # what the signal module calls
     sys.exit(0)  # nothing has been promised to anybody yet
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        raise BadOption(f"--host {settings.host} --port {settings.port}: {error.strerror or error}") from error
 
 
 def _events(settings: Settings) -> Events | None:

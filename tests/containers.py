@@ -88,7 +88,7 @@ class DockerPlace:
 
     def target(self) -> DockerTarget:
         images = Images(self.shared.registry)
-        return DockerTarget(self.engine, self.base, self.environment.target, images)  # type: ignore[arg-type]
+        return DockerTarget(self.engine, self.base, self.environment.target, images)  # type: ignore[arg-type] # it is one of containers
 
     def store(self) -> EngineState:
         return EngineState(Containers(60), self.base, "flights in staging", silent_s=5)
@@ -102,7 +102,7 @@ class DockerPlace:
 
     def deploy(self, version: str, *, kind: str = "blue_green", who: str = "tests", **more: Any) -> Any:
         more.setdefault("steps", [{"weight": 10, "pause_s": 0.2}, {"weight": 50, "pause_s": 0.2}])
-        return self.open().roll_out(self.release(version), Strategy(kind=kind, **more), self.verifier(), who)  # type: ignore[arg-type]
+        return self.open().roll_out(self.release(version), Strategy(kind=kind, **more), self.verifier(), who)  # type: ignore[arg-type] # pydantic reads the text
 
     def answer(self, **headers: str) -> tuple[int, str]:
         row = json.loads((BUNDLE / "golden.json").read_text())["rows"][0]

@@ -256,6 +256,7 @@ def test_the_service_loads_neither_models_nor_the_pipeline():
     known = {
         "serving.errors",
         "serving.healthcheck",
+        "serving.listening",
         "serving.log",
         "serving.metrics",
         "serving.problems",

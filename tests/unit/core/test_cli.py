@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,20 @@ def test_what_is_no_projects_name_is_refused_before_anything_is_done(
     assert "--project: " in (said := capsys.readouterr().err)
     assert "is not a project name" in said
     assert len(said) < 400
+
+
+@pytest.mark.parametrize("ends", [Ends.PASSED, Ends.REJECTED])
+def test_an_answer_that_cannot_be_written_is_one_line_and_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ends: Ends
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = call(lambda run: Result("so it is", ends), "--project", "shop", "--json")
+        sys.stdout.write("what follows goes nowhere, without complaint")
+    assert code == (ends.exit_code or 2)
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == "test_cli: bad input: stdout: cannot be written (No space left on device)"
+    assert "Traceback" not in said
 
 
 def test_a_script_that_works_alone_ends_at_once_with_all_said(
