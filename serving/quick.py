@@ -65,11 +65,10 @@ class Asked:
         self.way.state.scoring.active -= 1
         if run.cancelled():
             return  # a forced shutdown, which closes the connection, too
-        error = run.exception()
-        if error:
-            reply, outcome = self.way.app.broken(error, self.id, self.route), "error"
-        else:
+        try:
             reply, outcome = self._reply(run.result()[self.index]), "ok"
+        except Exception as error:  # noqa: BLE001 # the last line of defence, as in `app.py`
+            reply, outcome = self.way.app.broken(error, self.id, self.route), "error"
         told = self.line.finish(self, reply, self.live.header_line, last=self.way.state.draining)
         self.live.telemetry.done(self.route, outcome if told else "disconnected", perf_counter() - self.since)
 
