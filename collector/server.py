@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
-
-import uvicorn
 
 from collector import periods
 from collector.app import App
@@ -17,6 +14,7 @@ from collector.retention import tidying
 from collector.state import State
 from collector.store.opening import opened
 from serving import log
+from serving.draining import Draining, configured
 from serving.errors import BadOption
 from serving.listening import listening
 from serving.problems import Problem
@@ -24,8 +22,8 @@ from serving.protocol import Connection
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
-    from types import FrameType
+
+    from uvicorn.config import Config
 
     from collector.settings import Settings
     from collector.state import Project
@@ -35,23 +33,12 @@ _MEASURE_S = 0.5
 _SWITCH_S = 0.0005  # a thread that judges a delivery lets the one that writes go on
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which on SIGTERM says that it is not ready, then drains, then ends with 0."""
+class Server(Draining):
+    """Reads its contracts and tokens again on SIGHUP."""
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
-        super().__init__(config)
+    def __init__(self, config: Config, state: State) -> None:
+        super().__init__(config, state)
         self.state = state
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take signals on the event loop; uvicorn would end with the signal itself, not with 0."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
-        yield
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and say so: from here on signals are ours, too."""
@@ -60,20 +47,8 @@ class Server(uvicorn.Server):
         log.info("listening", host=settings.host, port=port, projects=sorted(self.state.projects),
                  store=settings.store.partition(":")[0], version=self.state.version)  # fmt: skip
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
-        """Drain; a second signal does not wait any longer."""
-        if self.state.draining:
-            self.should_exit = True
-            return
-        self.state.draining = True
-        log.info("draining", signal=signal.Signals(sig).name, seconds=self.state.settings.drain_s)
-        asyncio.get_running_loop().call_later(self.state.settings.drain_s, self._leave)
-
-    def _leave(self) -> None:
-        self.should_exit = True
-
-    def reload(self) -> None:
-        """Read contracts and tokens again, as SIGHUP asks; what cannot be used changes nothing."""
+    def hang_up(self) -> None:
+        """Read contracts and tokens again; what cannot be used changes nothing."""
         self._reloading = asyncio.get_running_loop().create_task(self._reload())
 
     async def _reload(self) -> None:
@@ -165,18 +140,7 @@ async def _compact_settled(state: State, project: Project) -> None:
     await state.compaction.fresh(contract, done)
 
 
-def _config(settings: Settings, app: App) -> uvicorn.Config:
+def _config(settings: Settings, app: App) -> Config:
     names = ("max_connections", "header_timeout_s", "body_timeout_s")
     limited = type("LimitedConnection", (Connection,), {name: getattr(settings, name) for name in names})
-    return uvicorn.Config(
-        app,
-        http=limited,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.shutdown_s,
-        proxy_headers=False,
-    )
+    return configured(app, limited, settings)

@@ -3,65 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 from typing import TYPE_CHECKING, Any
-
-from uvicorn.config import Config
-from uvicorn.server import Server as Base
 
 from serving import log
 from serving.app import App
+from serving.draining import Draining, configured
 from serving.errors import BAD_INPUT
 from serving.protocol import limited
 from serving.quick import QuickWay
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
-    from types import FrameType
 
-    from serving.settings import Settings
+    from uvicorn.config import Config
+
     from serving.state import State
 
 _SWEEP_S = 0.25
 
 
-class Server(Base):
-    """uvicorn's server, which on SIGTERM says that it is not ready, then drains, then ends with 0."""
+class Server(Draining):
+    """Loads a model first, and looks for another on SIGHUP."""
 
     def __init__(self, config: Config, state: State) -> None:
-        super().__init__(config)
+        super().__init__(config, state)
         self.state = state
-        self.exit_code = 0
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take signals on the event loop; uvicorn would end with the signal itself, not with 0."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        loop.add_signal_handler(signal.SIGHUP, self.look)
-        yield
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's signature
-        """Drain; a second signal does not wait any longer."""
-        if self.state.draining:
-            self.should_exit = True
-            return
-        self.state.draining = True
-        log.info("draining", signal=signal.Signals(sig).name, seconds=self.state.settings.drain_s)
-        asyncio.get_running_loop().call_later(self.state.settings.drain_s, self.leave)
-
-    def leave(self, exit_code: int = 0) -> None:
-        """Take no more connections and end when those that are open are done."""
-        self.exit_code = self.exit_code or exit_code
-        self.should_exit = True
-
-    def look(self) -> None:
-        """Look for another bundle, as SIGHUP asks."""
+    def hang_up(self) -> None:
+        """Look for another bundle."""
         self._looking = asyncio.get_running_loop().create_task(self.state.repository.look("SIGHUP"))
 
     async def begin(self) -> None:
@@ -85,7 +54,7 @@ class Server(Base):
 async def serve(state: State, listener: socket.socket) -> int:
     """Serve until told to stop; returns the exit code."""
     settings, events = state.settings, state.events
-    server = Server(_config(settings, App(state)), state)
+    server = Server(_config(App(state)), state)
     log.info("listening", host=settings.host, port=listener.getsockname()[1], model=settings.model)
     tasks = [asyncio.create_task(server.begin()), asyncio.create_task(server.sweep())]
     try:
@@ -100,16 +69,6 @@ async def serve(state: State, listener: socket.socket) -> int:
     return server.exit_code
 
 
-def _config(settings: Settings, app: App) -> Config:
-    return Config(
-        app,
-        http=limited(settings, None if settings.access_log == "all" else QuickWay(app)),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.shutdown_s,
-        proxy_headers=False,  # who may ask for a swap is decided by the connection, not by a header
-    )
+def _config(app: App) -> Config:
+    settings = app.state.settings
+    return configured(app, limited(settings, None if settings.access_log == "all" else QuickWay(app)), settings)

@@ -254,11 +254,13 @@ def test_the_service_loads_neither_models_nor_the_pipeline():
     from pathlib import Path
 
     known = {
+        "serving.draining",
         "serving.errors",
         "serving.healthcheck",
         "serving.listening",
         "serving.log",
         "serving.metrics",
+        "serving.options",
         "serving.problems",
         "serving.protocol",
         "serving.wire",
