@@ -3,8 +3,9 @@ Images side by side: ours, and a plain FastAPI + pandas + scikit-learn one, on t
 
     python -m bench.images [--project flights] [--repeat 5] [--plain WHEELHOUSE]
 
-Size on the base and with it, first build, rebuild when only the model changed, `docker run` to ready, and beside that
-what `docker run true` takes on the same base, with a published port as well: the engine's own share. Processor
+Size on the base and with it, first build, rebuild when only the model changed, `docker run` to ready without a published
+port (as servers run behind the router) and with one, and beside each what `docker run true` takes on the same base: the
+engine's own share. Processor
 seconds are those of the container until it was ready; a busy machine stretches them least. Medians; runs take turns. The
 plain image is built as its tutorials do, from wheels in WHEELHOUSE (pip download fastapi uvicorn pandas scikit-learn
 joblib); without that option it is left out. Prints a table; changes nothing but images named slipway/bench.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from ci.packaging.engine import Found
 
+PUBLISHED = {"8080/tcp": ("127.0.0.1", None)}
 PLAIN_APP = """
 import joblib, pandas
 from fastapi import FastAPI
@@ -62,18 +64,17 @@ def timed(work: Callable[[], Found]) -> tuple[float, Found]:
     return time.perf_counter() - began, done
 
 
-def to_ready(engine: Docker, found: Found, path: str) -> tuple[float, float]:
+def to_ready(engine: Docker, found: Found, path: str, *, published: bool) -> tuple[float, float]:
     """Seconds from `docker run` to the first 200, and processor seconds of the container until then."""
     began = time.perf_counter()
-    container = engine._client.containers.run(  # noqa: SLF001  # with a port, which no test of ours needs
-        found.id, detach=True, ports={"8080/tcp": ("127.0.0.1", None)}
-    )
+    container = engine._client.containers.run(found.id, detach=True, ports=PUBLISHED if published else None)  # noqa: SLF001 # with a port, which no test of ours needs
     try:
         container.reload()
-        port = container.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
+        network = container.attrs["NetworkSettings"]
+        at = f"127.0.0.1:{network['Ports']['8080/tcp'][0]['HostPort']}" if published else f"{network['IPAddress']}:8080"
         while time.perf_counter() - began < 60:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+                with urllib.request.urlopen(f"http://{at}{path}", timeout=2) as answer:
                     if answer.status == 200:
                         spent = time.perf_counter() - began
                         told = engine._client.api.stats(container.id, stream=False, one_shot=True)  # noqa: SLF001 # the adapter has no need of it
@@ -85,10 +86,10 @@ def to_ready(engine: Docker, found: Found, path: str) -> tuple[float, float]:
         container.remove(force=True)
 
 
-def floor(engine: Docker, base: str) -> float:
+def floor(engine: Docker, base: str, *, published: bool) -> float:
     """Seconds that the engine needs to run nothing: until it says that it was started."""
     began = time.perf_counter()
-    container = engine._client.containers.run(base, ["true"], detach=True, ports={"8080/tcp": ("127.0.0.1", None)})  # noqa: SLF001 # as above
+    container = engine._client.containers.run(base, ["true"], detach=True, ports=PUBLISHED if published else None)  # noqa: SLF001 # as above
     spent = time.perf_counter() - began
     container.remove(force=True)
     return spent
@@ -135,29 +136,33 @@ def main() -> None:
         raise SystemExit("the base image is gone")
     engine.remove(f"slipway/runtime:{maker.runtime_digest(base.id, wheels)[:24]}")
     cold, runtime = timed(lambda: maker.runtime(wheels))
-    rebuilds, ready, floors = [], [], []
+    rebuilds: list[float] = []
+    ready: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    floors: dict[bool, list[float]] = {False: [], True: []}
     for number in range(given.repeat):  # another version is another layer of labels: nothing is cached
         lineage = image.Lineage.of(bundle, project=given.project, version=f"0.{number}.{int(time.time())}",
                                    bundle=digest(bundle), recipe="0" * 64)  # fmt: skip
         seconds, ours = timed(lambda lineage=lineage: maker.model(runtime, bundle, lineage))  # type: ignore[misc]
         rebuilds.append(seconds)
-        floors.append(floor(engine, base.id))
-        ready.append(to_ready(engine, ours, "/v2/health/ready"))
+        for published in (False, True):
+            floors[published].append(floor(engine, base.id, published=published))
+            ready[published].append(to_ready(engine, ours, "/v2/health/ready", published=published))
         engine.remove(f"slipway/{given.project}:{lineage.version}-{lineage.bundle[:12]}")
-    rows = [["slipway", ours.size, ours.size - base.size, cold, statistics.median(rebuilds), *medians(ready)]]
+    rows = [["slipway", ours.size, ours.size - base.size, cold, statistics.median(rebuilds), *medians(ready[False])]]
     if given.plain:
         first, other = timed(lambda: plain(engine, base.id, given.plain, 0))
         again = [timed(lambda n=n: plain(engine, base.id, given.plain, n))[0] for n in range(1, 1 + given.repeat)]  # type: ignore[misc]
         other = engine.image("slipway/bench:plain") or other  # the last of them
-        starts = [to_ready(engine, other, "/ready") for _ in range(given.repeat)]
+        starts = [to_ready(engine, other, "/ready", published=False) for _ in range(given.repeat)]
         rows.append(["plain", other.size, other.size - base.size, first, statistics.median(again), *medians(starts)])
         engine.remove("slipway/bench:plain")
     print(f"{'image':10} {'MB':>6} {'on base':>8} {'build s':>8} {'model s':>8} {'ready s':>8} {'processor s':>12}")
     for name, size, top, build, model, start, used in rows:
         print(f"{name:10} {size / 1e6:6.0f} {top / 1e6:8.0f} {build:8.1f} {model:8.2f} {start:8.2f} {used:12.2f}")
-    print(
-        f"docker run true: {statistics.median(floors):.2f} s; least {min(floors):.2f}, and least to ready {min(ready)[0]:.2f}"
-    )
+    for published, words in ((False, "not published, as servers run here"), (True, "published on the host")):
+        took = [seconds for seconds, _ in ready[published]]
+        print(f"ready, port {words}: {statistics.median(took):.2f} s, least {min(took):.2f}; docker run true: "
+              f"{statistics.median(floors[published]):.2f} s, least {min(floors[published]):.2f}")  # fmt: skip
     print(json.dumps({"base": base.id, "load": Path("/proc/loadavg").read_text().split()[:3]}))
 
 
