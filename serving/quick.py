@@ -121,7 +121,10 @@ class QuickWay:
         if row is None:
             return None
         asked.row = row
+        try:
+            run, asked.index = live.batcher.place(row)
+        except Exception:  # noqa: BLE001 # the ordinary way meets it again, and tells
+            return None
         state.scoring.active += 1
-        run, asked.index = live.batcher.place(row)
         run.add_done_callback(asked.done)
         return asked

@@ -38,6 +38,8 @@ ANSWERS_500 = f"""{SERVER}import serving.scoring as it
     async def predict(self, call):
         raise RuntimeError("a fault of the test's")
     it.Scoring.predict = predict
+    from serving.quick import QuickWay
+    QuickWay.take = lambda *_: None
 """
 
 

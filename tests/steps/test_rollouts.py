@@ -103,7 +103,7 @@ class Place:
         self.write(pause=0)
 
 
-ANSWERS_500 = ("scoring.py", "        answer = await live.batcher.submit(row)", "        raise RuntimeError('no')\n")
+ANSWERS_500 = ("microbatch.py", "        future = self._future\n", "        raise RuntimeError('no')\n")
 V1_IS_GONE = ("__main__.py", "if __name__ ==", "import sys\nif '0.1.0' in sys.argv: sys.exit('gone')\n")
 
 
