@@ -102,7 +102,9 @@ def test_polling_takes_what_is_whole_and_tries_nothing_twice(made, folder):
     with running(folder, "--poll-s", "0.05") as server:
         before = server.ask("POST", "/predict", ROW)[1]["bundle"]
         (folder.parent / "beside").write_text("{}")
-        (folder.parent / "beside").replace(folder / "golden.json")  # in one step, or it is looked at twice: empty, and full
+        (folder.parent / "beside").replace(
+            folder / "golden.json"
+        )  # in one step, or it is looked at twice: empty, and full
         server.wait_for("bundle refused")
         time.sleep(0.3)
         assert sum(line["event"] == "bundle refused" for line in server.lines) == 1
