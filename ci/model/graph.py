@@ -195,18 +195,16 @@ def _shape_answer(model: onnx.ModelProto, contract: Contract) -> None:
 
 def _one_score(graph: onnx.GraphProto, scores: str) -> onnx.NodeProto | None:
     """Return the node of trees that add up to one logit, if that is where the probabilities come from, and all that they are for."""
-    (node,) = (node for node in graph.node if scores in node.output)
-    others = {name for item in graph.node for name in item.input}
-    if node.op_type != "TreeEnsembleClassifier" or others & set(node.output):
+    from onnx import helper
+
+    node = next((node for node in graph.node if scores in node.output), None)
+    used = {name for item in graph.node for name in item.input}
+    if node is None or node.op_type != "TreeEnsembleClassifier" or used & set(node.output):
         return None
-    said = {item.name: item for item in node.attribute}
-    one = (
-        len(set(said["class_ids"].ints)) == 1 and len(said["base_values"].floats) == 1
-        if "base_values" in said
-        else False
-    )
-    two = "classlabels_int64s" in said and len(said["classlabels_int64s"].ints) == 2
-    return node if one and two and said["post_transform"].s == b"LOGISTIC" else None
+    said = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    one = len(set(said.get("class_ids", ()))) == len(said.get("base_values", ())) == 1
+    two = len(said.get("classlabels_int64s", ())) == 2
+    return node if one and two and said.get("post_transform") == b"LOGISTIC" else None
 
 
 def _sum_of_trees(graph: onnx.GraphProto, trees: onnx.NodeProto, name: str) -> None:

@@ -11,7 +11,7 @@ import sys
 errors, delay_s, dies_s = (float(word) for word in sys.argv[1:4])
 sys.argv[1:] = sys.argv[4:]
 
-from serving.__main__ import main  # noqa: E402
+from serving.__main__ import main  # noqa: E402 # the arguments come off first, here and below
 from serving.quick import QuickWay  # noqa: E402
 from serving.scoring import Scoring  # noqa: E402
 from serving.server import Server  # noqa: E402
